@@ -1,0 +1,1 @@
+"""Permissions, principals and the one function that decides who may do what."""

@@ -1,0 +1,219 @@
+"""The composition root: the only place that knows every class."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from meroid.access.principal import Principal
+from meroid.auth.password import PasswordLogin
+from meroid.clock import Clock, SystemClock
+from meroid.config import Settings
+from meroid.errors import MeroidError
+from meroid.http.aliases_api import AliasesApi
+from meroid.http.application import HttpApplication, HttpSettings
+from meroid.http.applications_api import ApplicationsApi
+from meroid.http.auth_api import AuthApi
+from meroid.http.contexts_api import ContextsApi
+from meroid.http.events_api import EventsApi
+from meroid.http.guard import Guard
+from meroid.http.health_api import Health, health_endpoints
+from meroid.http.jsonrpc_api import JsonRpcApi
+from meroid.http.server import HttpServer, bind
+from meroid.ids import AccountId, OperationId
+from meroid.keys.signer import Secret
+from meroid.ledger.operation import VerifiedOperation
+from meroid.runtime.wasm import WasmRuntime
+from meroid.service.aliases import AliasService
+from meroid.service.applications import ApplicationService
+from meroid.service.authorship import Authorship
+from meroid.service.contexts import ContextService
+from meroid.service.execution import ExecutionService
+from meroid.service.feed import EventFeed
+from meroid.service.gate import Gate
+from meroid.service.intake import Intake
+from meroid.service.joining import JoiningService
+from meroid.service.keyring import KeyRing
+from meroid.service.login import LoginService
+from meroid.service.ports.transport import Transport
+from meroid.service.projection import Projector
+from meroid.service.replica import Replica, Replicas
+from meroid.service.replication import ReplicationService
+from meroid.service.serving import PeerServer
+from meroid.service.signing import SigningKeys
+from meroid.service.tokens import TokenService
+from meroid.store.sqlite import SqliteStore
+from meroid.sync.zenoh_transport import ZenohTransport
+from meroid.vault.sealed_secrets import SecretBox
+from meroid.vault.seeds import SeedVault
+from meroid.vault.store_keys import STORE_KEY_BYTES, open_secret_store
+
+_log: Final = structlog.get_logger("meroid.node")
+
+
+@dataclass(frozen=True, slots=True)
+class Vaulted:
+    """What opens with the store key."""
+
+    store: SqliteStore
+    seeds: SeedVault
+    box: SecretBox
+
+
+def open_vaulted(settings: Settings, *, make: bool) -> Vaulted:
+    """Open the store with the key from the key store; `make` makes both where there are none yet."""
+    key_store = open_secret_store(settings.key_store, settings.home)
+    key = key_store.load()
+    if key is None:
+        if not make:
+            raise MeroidError("the key store holds no key", next_step="initialise the node: `merod init`")
+        key = Secret(secrets.token_bytes(STORE_KEY_BYTES))
+        key_store.save(key)
+    settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    seeds = SeedVault(key)
+    return Vaulted(SqliteStore(settings.database, seeds.database_key()), seeds, SecretBox(key))
+
+
+class Node:
+    """All services of one node on its store, before anything listens."""
+
+    def __init__(self, settings: Settings, vaulted: Vaulted, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.store = vaulted.store
+        self.clock: Clock = clock or SystemClock()
+        self.keys = KeyRing(self.store, vaulted.seeds)
+        signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
+        self.tokens = TokenService(self.store, signing)
+        self.login = LoginService(self.store, self.tokens, [PasswordLogin()])
+        self.gate = Gate(self.store, signing)
+
+    def prepare(self) -> AccountId:
+        """Make what a node can't be without: its own account and a key that signs tokens."""
+        at = self.clock.now_ms()
+        owner = self.store.read(lambda tx: tx.accounts.owner())
+        if owner is None:
+            owner = self.keys.create_account(owner=True, at=at)
+        self.tokens.ensure_signing_key(at)
+        return owner.account_id
+
+    def renew_setup_code(self) -> Secret | None:
+        """A new set-up code in its file, 0600; nothing once there is an owner."""
+        code = self.login.renew_setup_code()
+        path = self.settings.setup_code_file
+        if code is None:
+            path.unlink(missing_ok=True)
+            return None
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(code.reveal() + b"\n")
+        return code
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+
+class RunningNode:
+    """A node with everything that it does for callers and for other nodes; `transport` carries the latter."""
+
+    def __init__(self, node: Node, own_account: AccountId, transport: Transport) -> None:
+        self.node = node
+        self.transport = transport
+        settings, store, keys, clock = node.settings, node.store, node.keys, node.clock
+        runtime = WasmRuntime()
+        self.feed = EventFeed()
+        self.replicas = Replicas(store)
+        intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, node.tokens.end_bound, _alarm)
+        authorship = Authorship(intake, self._announce)
+        self.applications = ApplicationService(store, runtime)
+        server = PeerServer(store, intake, authorship, clock)
+        self.replication = ReplicationService(
+            store, self.replicas, keys, intake, self.applications, server, transport, clock, _trouble
+        )
+        self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
+        self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
+        self.joining = JoiningService(store, self.replicas, keys, authorship, self.replication, transport, clock)
+        aliases = AliasService(store)
+        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
+        gate = node.gate
+        endpoints = [
+            *health_endpoints(health),
+            *ContextsApi(contexts=self.contexts, joining=self.joining, gate=gate).endpoints(),
+            *ApplicationsApi(applications=self.applications, peers=transport.peers).endpoints(),
+            *AliasesApi(aliases=aliases).endpoints(),
+            *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
+            *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),
+        ]
+        own_principal: Callable[[], Principal] | None = None
+        if settings.auth_mode == "embedded":
+            endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
+        else:
+            own_principal = lambda: Principal.node(own_account)  # noqa: E731  # one line, and named by the parameter
+        self.application = HttpApplication(
+            endpoints,
+            guard=Guard(gate, own_principal=own_principal),
+            clock=clock,
+            settings=HttpSettings(
+                allowed_origins=settings.allowed_origins,
+                allowed_hosts=settings.allowed_hosts,
+                trusted_proxies=settings.trusted_proxies,
+            ),
+        )
+
+    def _announce(self, replica: Replica, operations: tuple[VerifiedOperation, ...]) -> None:
+        self.replication.announce(replica, operations)  # made after what calls it: the two need each other
+
+    def close(self) -> None:
+        """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
+        self.application.close()
+        self.transport.close()
+
+
+def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
+    """Run until a signal; the sockets are bound first, and requests wait until everything is ready.
+
+    Raises:
+        MeroidError: an address is taken, the store or the key store doesn't open.
+    """
+    with contextlib.ExitStack() as stack:
+        sockets = bind(settings.listen)
+        for each in sockets:
+            stack.callback(each.close)
+        node = Node(settings, open_vaulted(settings, make=False))
+        stack.callback(node.close)
+        transport = ZenohTransport(
+            listen=[_endpoint(address) for address in settings.swarm],
+            connect=settings.bootstrap,
+            local_discovery=settings.namespace,
+        )
+        running = RunningNode(node, node.prepare(), transport)
+        stack.callback(running.close)
+        running.replication.start()
+        announce(node)
+        HttpServer(running.application, sockets).run()
+
+
+def initialise_node(settings: Settings) -> Node:
+    """Make store key, database, account and signing key of a new node; the caller closes it."""
+    node = Node(settings, open_vaulted(settings, make=True))
+    node.prepare()
+    return node
+
+
+def _endpoint(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"tcp/[{host}]:{port}" if ":" in host else f"tcp/{host}:{port}"
+
+
+def _alarm(replica: Replica, operation_id: OperationId) -> None:
+    _log.error(
+        "a delta could not be applied as its author did", context=str(replica.context_id), operation=str(operation_id)
+    )
+
+
+def _trouble(what: str, error: MeroidError) -> None:
+    _log.info(what, code=error.code, reason=error.reason)

@@ -1,0 +1,1 @@
+"""Proving who asks: login methods, passwords, tokens, refresh families, first owner, throttling."""

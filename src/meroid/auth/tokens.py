@@ -1,0 +1,294 @@
+"""Access and refresh tokens: what they say, minting and verifying them.
+
+A token's `jti` is `<family>.<unique>`: it names the log-in that it comes from, so that ending
+one log-in ends its access tokens too. A bound token's `sub` is an id made for that client key,
+and it names no account.
+"""
+
+import hashlib
+import json
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from meroid.access.permissions import parse_permission
+from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
+from meroid.errors import InvalidInputError, UnauthenticatedError
+from meroid.ids import AccountId, BadIdError, ContextId
+from meroid.keys.public import PublicKey
+
+ACCESS_LIFETIME_MS: Final = 3_600_000
+REFRESH_LIFETIME_MS: Final = 30 * 24 * 3_600_000
+LEEWAY_S: Final = 60
+REMEMBERED_TOKENS: Final = 4096
+ID_BYTES: Final = 16
+
+_UNSAFE_FOR_ATOB: Final = frozenset(">?~")
+_LONGEST_STRING: Final = 1024
+_GREATEST_TIME_S: Final = 2**53
+
+
+class UnknownSigningKeyError(InvalidTokenError):
+    """The token names a signing key that isn't known here; perhaps it was made by another process just now."""
+
+
+class MissingTokenError(UnauthenticatedError):
+    """No token was sent."""
+
+    code = "missing_token"
+    next_step = "log in and send the access token as a bearer"
+
+
+class TokenExpiredError(UnauthenticatedError):
+    """The access token is past its time."""
+
+    code = "token_expired"
+    next_step = "refresh it, or log in again"
+
+
+class TokenRevokedError(UnauthenticatedError):
+    """The key, log-in or membership behind the token has ended."""
+
+    code = "token_revoked"
+    next_step = "log in again; if that fails, ask the owner of the node"
+
+
+class UnsafeClaimError(InvalidInputError):
+    """A claim has characters that the JavaScript client can't decode."""
+
+    code = "unsafe_claim"
+    next_step = "use printable ASCII without > ? ~"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessClaims:
+    """What an access token says. Times in seconds, as RFC 7519 has them.
+
+    `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones.
+    """
+
+    subject: str
+    family_id: str
+    token_id: str
+    permissions: tuple[str, ...]
+    issued_at: int
+    expires_at: int
+    account_id: AccountId | None = None
+    context_id: ContextId | None = None
+    executor: PublicKey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshClaims:
+    """What a refresh token says; `token_id` is the whole `jti`."""
+
+    subject: str
+    family_id: str
+    token_id: str
+    issued_at: int
+    expires_at: int
+
+
+def new_id() -> str:
+    """A random id of 128 bits, lower-case hex."""
+    return secrets.token_hex(ID_BYTES)
+
+
+def new_token_id(family_id: str) -> str:
+    """A `jti` within a family."""
+    return f"{family_id}.{new_id()}"
+
+
+class TokenIssuer:
+    """Mints tokens with one signing key."""
+
+    def __init__(self, key: SigningKey, *, issuer: str, audience: str) -> None:
+        self._key = key
+        self._issuer = issuer
+        self._audience = audience
+
+    def access(self, claims: AccessClaims) -> str:
+        """Mint an access token.
+
+        Raises:
+            UnsafeClaimError: a string that plain `atob` would break on.
+        """
+        payload = self._common("access", claims) | {"permissions": list(claims.permissions)}
+        if claims.context_id is not None and claims.executor is not None:
+            executor = str(claims.executor)
+            payload |= {"context_id": str(claims.context_id)}
+            payload |= {"context_identity": executor, "executor_public_key": executor}
+        else:
+            payload |= {"account_id": str(claims.account_id)}
+        return self._key.sign(_encode(payload))
+
+    def refresh(self, claims: RefreshClaims) -> str:
+        """Mint a refresh token; the same claims give the same token."""
+        return self._key.sign(_encode(self._common("refresh", claims)))
+
+    def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
+        return {
+            "iss": self._issuer,
+            "aud": self._audience,
+            "sub": claims.subject,
+            "exp": claims.expires_at,
+            "iat": claims.issued_at,
+            "jti": claims.token_id,
+            "token_type": token_type,
+        }
+
+
+class TokenVerifier:
+    """Verifies tokens against a fixed set of keys; no signature is verified twice."""
+
+    def __init__(self, keys: Mapping[str, VerifyingKey], *, issuer: str, audience: str) -> None:
+        self._keys = keys
+        self._issuer = issuer
+        self._audience = audience
+        self._seen: OrderedDict[bytes, AccessClaims | RefreshClaims] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def access(self, token: str) -> AccessClaims:
+        """The claims of an access token that this service signed, expired or not.
+
+        Raises:
+            InvalidTokenError: anything wrong with it but its time.
+        """
+        claims = self._verify(token)
+        if not isinstance(claims, AccessClaims):
+            raise InvalidTokenError("this is a refresh token, not an access token")
+        return claims
+
+    def refresh(self, token: str) -> RefreshClaims:
+        """The claims of a refresh token that this service signed, expired or not.
+
+        Raises:
+            InvalidTokenError: anything wrong with it but its time.
+        """
+        claims = self._verify(token)
+        if not isinstance(claims, RefreshClaims):
+            raise InvalidTokenError("this is an access token, not a refresh token")
+        return claims
+
+    def _verify(self, token: str) -> AccessClaims | RefreshClaims:
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        with self._lock:
+            known = self._seen.get(digest)
+            if known is not None:
+                self._seen.move_to_end(digest)
+                return known
+        claims = self._verify_anew(token)
+        with self._lock:
+            self._seen[digest] = claims
+            while len(self._seen) > REMEMBERED_TOKENS:
+                self._seen.popitem(last=False)
+        return claims
+
+    def _verify_anew(self, token: str) -> AccessClaims | RefreshClaims:
+        key = self._keys.get(parse_header(token))
+        if key is None:
+            raise UnknownSigningKeyError("the token names a signing key that is not in use")
+        fields = parse_object(key.verify(token))
+        if fields.get("iss") != self._issuer or fields.get("aud") != self._audience:
+            raise InvalidTokenError("the token was made by or for another service")
+        match fields.get("token_type"):
+            case "access":
+                return _read_access(fields)
+            case "refresh":
+                return _read_refresh(fields)
+            case _:
+                raise InvalidTokenError("the token has no known type")
+
+
+def check_expiry(claims: AccessClaims | RefreshClaims, at: int) -> None:
+    """Refuse a token past its time; clocks may differ by `LEEWAY_S`. `at` in ms.
+
+    Raises:
+        TokenExpiredError: it is past its time.
+    """
+    if at // 1000 > claims.expires_at + LEEWAY_S:
+        raise TokenExpiredError("the token has expired")
+
+
+def _encode(payload: Mapping[str, object]) -> bytes:
+    for value in payload.values():
+        for text in value if isinstance(value, list) else (value,):
+            if isinstance(text, str) and not _survives_atob(text):
+                raise UnsafeClaimError("a claim has characters that some clients can't decode")
+    return json.dumps(payload, separators=(",", ":")).encode("ascii")
+
+
+def _survives_atob(text: str) -> bool:
+    """True if base64url of the text never has `-` or `_`.
+
+    A six-bit group of 62 or 63 needs a byte above 0x7e, or `>`, `?` or `~` in third place.
+    """
+    return text.isascii() and text.isprintable() and not _UNSAFE_FOR_ATOB.intersection(text)
+
+
+def _read_access(fields: Mapping[str, object]) -> AccessClaims:
+    common = _read_refresh(fields)
+    bound = [fields.get(name) for name in ("context_id", "context_identity", "executor_public_key")]
+    account = fields.get("account_id")
+    if (account is None) == all(each is None for each in bound) or bound[1] != bound[2]:
+        raise InvalidTokenError("the token is neither bound to one context nor to an account")
+    try:
+        return AccessClaims(
+            subject=common.subject,
+            family_id=common.family_id,
+            token_id=common.token_id,
+            permissions=_permissions(fields),
+            issued_at=common.issued_at,
+            expires_at=common.expires_at,
+            account_id=None if account is None else AccountId.parse(_id_text(account)),
+            context_id=None if account is not None else ContextId.parse(_id_text(bound[0])),
+            executor=None if account is not None else PublicKey.parse(_id_text(bound[1])),
+        )
+    except BadIdError:
+        raise InvalidTokenError("the token has a malformed id") from None
+
+
+def _read_refresh(fields: Mapping[str, object]) -> RefreshClaims:
+    token_id = _string(fields, "jti")
+    family_id, dot, _ = token_id.partition(".")
+    if not dot:
+        raise InvalidTokenError("the token's id names no log-in")
+    return RefreshClaims(
+        subject=_string(fields, "sub"),
+        family_id=family_id,
+        token_id=token_id,
+        issued_at=_time(fields, "iat"),
+        expires_at=_time(fields, "exp"),
+    )
+
+
+def _permissions(fields: Mapping[str, object]) -> tuple[str, ...]:
+    listed = fields.get("permissions")
+    if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
+        raise InvalidTokenError("the token's permissions are not a list of texts")
+    texts: Sequence[str] = listed
+    try:
+        return tuple(str(parse_permission(text)) for text in texts)
+    except InvalidInputError:
+        raise InvalidTokenError("the token has an unknown permission") from None
+
+
+def _id_text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _string(fields: Mapping[str, object], name: Literal["sub", "jti"]) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_STRING:
+        raise InvalidTokenError(f"the token's {name} is missing or no text")
+    return value
+
+
+def _time(fields: Mapping[str, object], name: Literal["iat", "exp"]) -> int:
+    value = fields.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _GREATEST_TIME_S:
+        raise InvalidTokenError(f"the token's {name} is missing or no time")
+    return value

@@ -1,0 +1,1 @@
+"""The command lines: `meroctl` speaks HTTP to a node, `merod` is the node."""

@@ -1,0 +1,64 @@
+"""`meroctl context identity …`: client keys of a context and their aliases."""
+
+from meroid.cli.meroctl.aliases import alias_table, lookup_table
+from meroid.cli.meroctl.refusals import NotAMemberError
+from meroid.cli.meroctl.session import DEFAULT_ALIAS, Session
+from meroid.cli.meroctl.tables import Table
+from meroid.client.answers import items_at, text_at, texts_at, value_at
+from meroid.client.routes import AliasScope
+
+
+def generate_identity(session: Session) -> None:
+    """A new identity, to be invited with."""
+    body = session.routes.generate_identity()
+    row = ["Successfully generated context identity", text_at(body, "data", "publicKey")]
+    session.output.answer(body, Table(["Context Identity Generated", "Public Key"], [row]))
+
+
+def list_identities(session: Session) -> None:
+    """The identities of a context, or only this node's."""
+    context_id = session.context(session.args.context)
+    body = session.routes.context_identities(context_id, owned=session.args.owned)
+    rows = [[str(key), "Context Identity"] for key in items_at(body, "data", "identities")]
+    session.output.answer(body, Table(["Identity", "Type"], rows) if rows else "No identities found in context")
+
+
+def use_identity(session: Session) -> None:
+    """Make an identity the default of a context."""
+    context_id = session.context(session.args.context)
+    member = _member(session, session.args.identity, context_id)
+    session.set_alias(AliasScope.IDENTITY, DEFAULT_ALIAS, member, context_id, force=session.args.force)
+
+
+def add_alias(session: Session) -> None:
+    """Give an identity of a context an alias."""
+    context_id = session.context(session.args.context)
+    member = _member(session, session.args.target, context_id)
+    session.set_alias(AliasScope.IDENTITY, session.args.alias, member, context_id, force=session.args.force)
+
+
+def remove_alias(session: Session) -> None:
+    """Take an alias away."""
+    context_id = session.context(session.args.context)
+    body = session.routes.delete_alias(AliasScope.IDENTITY, session.args.alias, context_id)
+    session.output.answer(body, Table(["Alias Deleted"], [["Successfully deleted alias"]]))
+
+
+def get_alias(session: Session) -> None:
+    """What an alias names in a context."""
+    context_id = session.context(session.args.context)
+    body = session.routes.lookup_alias(AliasScope.IDENTITY, session.args.alias, context_id)
+    session.output.answer(body, lookup_table(value_at(body, "data", "value")))
+
+
+def list_aliases(session: Session) -> None:
+    """All aliases of identities in a context."""
+    body = session.routes.aliases(AliasScope.IDENTITY, session.context(session.args.context))
+    session.output.answer(body, alias_table(texts_at(body, "data")))
+
+
+def _member(session: Session, text: str, context_id: str) -> str:
+    key = session.identity(text, context_id)
+    if key not in items_at(session.routes.context_identities(context_id), "data", "identities"):
+        raise NotAMemberError(f"{key} is no identity of the context {context_id}")
+    return key

@@ -1,0 +1,114 @@
+"""`meroctl context members`, `identity grant`, `identity revoke`: who may do what, and who belongs."""
+
+import sys
+from typing import NamedTuple
+
+from meroid.cli.meroctl.output import is_interactive
+from meroid.cli.meroctl.printable import printable
+from meroid.cli.meroctl.refusals import CancelledError
+from meroid.cli.meroctl.session import Session
+from meroid.cli.meroctl.tables import Table
+from meroid.client.answers import items_at, texts_at, value_at
+from meroid.client.failures import NotANodeError, ResourceNotFoundError
+from meroid.client.routes import AliasScope
+
+_MEMBERSHIP = "Member"
+_YES = frozenset({"y", "yes"})
+
+
+def list_members(session: Session) -> None:
+    """The members of a context with their aliases and capabilities."""
+    context_id = session.context(session.args.context)
+    try:
+        body = session.routes.context_members(context_id)
+    except ResourceNotFoundError as error:
+        if error.refusal.code not in {"", "no_such_path"}:
+            raise
+        body = session.routes.context_identities(context_id)
+        rows = [(str(key), "not told by this node") for key in items_at(body, "data", "identities")]
+    else:
+        rows = [_member_row(item) for item in items_at(body, "data", "members")]
+    if not rows or session.output.json_format:
+        session.output.answer(body, "No members found in context")
+        return
+    names = _names(session, context_id)
+    table = Table(
+        ["Member", "Alias", "Capabilities"], [[key, ", ".join(names.get(key, [])), held] for key, held in rows]
+    )
+    session.output.answer(body, table)
+
+
+def grant(session: Session) -> None:
+    """Give a capability to a member."""
+    change = _resolve(session)
+    answer = session.routes.grant(change.context_id, change.body())
+    session.output.answer(answer, Table(["Permissions Granted"], [["Successfully granted permissions"]]))
+
+
+def revoke(session: Session) -> None:
+    """Take a capability, or the membership; before the latter, a person is asked."""
+    change = _resolve(session)
+    if session.args.capability == _MEMBERSHIP and not session.args.yes and is_interactive():
+        _ask(session, change)
+    answer = session.routes.revoke(change.context_id, change.body())
+    session.output.answer(answer, Table(["Permissions Revoked"], [["Successfully revoked permissions"]]))
+
+
+class Change(NamedTuple):
+    """One capability given or taken, all names resolved."""
+
+    context_id: str
+    member: str
+    capability: str
+    signer: str
+
+    def body(self) -> dict[str, object]:
+        """The object form of the request, which names the signer."""
+        return {"capabilities": [[self.member, self.capability]], "signer_id": self.signer}
+
+
+def _resolve(session: Session) -> Change:
+    args = session.args
+    context_id = session.context(args.context)
+    return Change(
+        context_id=context_id,
+        member=session.identity(args.member, context_id),
+        capability=args.capability,
+        signer=session.acting(args.acting, context_id),
+    )
+
+
+def _ask(session: Session, change: Change) -> None:
+    names = _names(session, change.context_id)
+    lines = [
+        f"This removes {_named(change.member, names)} from the context {change.context_id},",
+        f"signed by {_named(change.signer, names)}:",
+        "  - its key can sign nothing for this context any more, and no token for it works",
+        "  - it gets no further update: the others continue under a new key",
+        "  - what it wrote before stays valid; its account and its other contexts go on",
+    ]
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+    sys.stderr.write("Remove this member? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in _YES:
+        raise CancelledError("the member was not removed")
+
+
+def _names(session: Session, context_id: str) -> dict[str, list[str]]:
+    """Aliases by key; they are told beside the keys, so a node that has none is no failure."""
+    found: dict[str, list[str]] = {}
+    for alias, key in sorted(texts_at(session.routes.aliases(AliasScope.IDENTITY, context_id), "data").items()):
+        found.setdefault(key, []).append(alias)
+    return found
+
+
+def _named(key: str, names: dict[str, list[str]]) -> str:
+    return f"{names[key][0]!r} ({key})" if key in names else key
+
+
+def _member_row(item: object) -> tuple[str, str]:
+    key = value_at(item, "publicKey") or value_at(item, "identity")
+    capabilities = items_at(item, "capabilities")
+    if not isinstance(key, str):
+        raise NotANodeError("the answer has another shape than a node's: a member without a key")
+    return key, ", ".join(str(each) for each in capabilities)

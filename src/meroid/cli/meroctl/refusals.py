@@ -1,0 +1,63 @@
+"""What `meroctl` itself refuses, before or after it asks the node."""
+
+from meroid.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+
+
+class BadArgumentError(InvalidInputError):
+    """An argument can't be what it should be."""
+
+    code = "bad_argument"
+
+
+class BadAliasError(InvalidInputError):
+    """The text can't be an alias."""
+
+    code = "bad_alias"
+    next_step = "choose 1 to 50 bytes of printable text that is no id"
+
+
+class UnknownAliasError(NotFoundError):
+    """The text is neither an alias nor an id."""
+
+    code = "unknown_alias"
+
+
+class NoDefaultError(NotFoundError):
+    """Nothing was named, and there is no default."""
+
+    code = "no_default"
+
+
+class AliasTakenError(ConflictError):
+    """The alias names another thing."""
+
+    code = "alias_taken"
+    next_step = "choose another alias, or replace it with --force where the command has it"
+
+
+class NotAMemberError(NotFoundError):
+    """The identity isn't one of this context."""
+
+    code = "not_a_member"
+    next_step = "see who is: meroctl context identity list"
+
+
+class NotInstalledError(NotFoundError):
+    """The node doesn't have this application."""
+
+    code = "application_not_installed"
+    next_step = "install it: meroctl app install --path FILE"
+
+
+class NothingDoneError(UnavailableError):
+    """The node answered well, and with nothing in it."""
+
+    code = "nothing_done"
+    next_step = "look into the log of the node"
+
+
+class CancelledError(ConflictError):
+    """Whoever was asked said no."""
+
+    code = "cancelled"
+    next_step = "nothing was changed"

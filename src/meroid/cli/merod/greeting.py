@@ -1,0 +1,49 @@
+"""What `merod run` says when it starts."""
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meroid.app import Node
+
+
+def greet(node: "Node") -> None:
+    """Print the address, the mode in one line, the set-up code on a terminal, and what to type next."""
+    settings = node.settings
+    addresses = [_url(address) for address in settings.listen]
+    say = [f"node {settings.name} answers on {' and '.join(addresses)}"]
+    if settings.auth_mode == "embedded":
+        say.append("every request needs a token (auth mode: embedded)")
+        say += _first_owner(node)
+    else:
+        say.append(
+            "whoever reaches this address acts for the node: only programs of this machine (auth mode: proxy); "
+            "browsers from loopback pages only"
+        )
+    say += ["next:", *(f"  {command}" for command in _commands(node, addresses[0]))]
+    print("\n".join(say), flush=True)
+
+
+def _first_owner(node: "Node") -> Iterable[str]:
+    code = node.renew_setup_code()
+    if code is None:
+        return []
+    where = node.settings.setup_code_file
+    if sys.stdout.isatty():
+        return [f"no owner yet; set-up code: {code.reveal().decode()} (also in {where})"]
+    return [f"no owner yet; the set-up code lies in {where}"]
+
+
+def _commands(node: "Node", url: str) -> list[str]:
+    name = node.settings.name
+    add = f"meroctl node add {name} {url}"
+    generate = f"meroctl --node {name} context identity generate"
+    if node.settings.auth_mode == "embedded":
+        return [add, f"meroctl --node {name} login --username YOU", generate]
+    return [add, generate, f"meroctl --node {name} context ls"]
+
+
+def _url(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

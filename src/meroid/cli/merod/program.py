@@ -1,0 +1,138 @@
+"""The program: prints, and talks to `app`."""
+
+import argparse
+import logging
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from meroid.cli.merod.grammar import meaningless, parser
+from meroid.cli.merod.greeting import greet
+from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
+from meroid.errors import InvalidInputError, MeroidError
+from meroid.vault.process import harden_process
+
+_REFUSED: Final = 1
+
+
+class NoPasswordError(InvalidInputError):
+    """An owner was named without a password."""
+
+    code = "no_password"
+    next_step = "give the password in a file: --owner-password-file FILE, or - for stdin"
+
+
+def main() -> int:
+    """Run `merod`; the exit code is 0, 1 for a refusal, 2 for wrong arguments."""
+    arguments = parser().parse_args()
+    harden_process()
+    _log_to_stderr()
+    try:
+        home = Path(arguments.home).expanduser().absolute()
+        if arguments.command == "init":
+            _init(arguments, home)
+        else:
+            _run(arguments, home)
+    except MeroidError as error:
+        print(f"error: {error.reason} ({error.code})", file=sys.stderr)
+        print(f"hint: {error.next_step}", file=sys.stderr)
+        return _REFUSED
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _init(arguments: argparse.Namespace, home: Path) -> None:
+    ignored = meaningless(arguments)
+    if ignored:
+        print(f"warning: {', '.join(ignored)} mean nothing here", file=sys.stderr)
+    directory = home / arguments.node_name
+    if (directory / CONFIG_FILE).exists():
+        if not arguments.force:
+            print(f"warning: node {arguments.node_name!r} is there already; nothing was changed", file=sys.stderr)
+            return
+        shutil.rmtree(directory)
+    password = _owner_password(arguments)
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    directory.chmod(0o700)
+    settings = _fresh_settings(arguments, directory)
+
+    from meroid.app import initialise_node  # noqa: PLC0415  # heavy, and not needed for --help
+    from meroid.auth.methods import LoginAttempt  # noqa: PLC0415  # the same
+
+    node = initialise_node(settings)
+    try:
+        if arguments.owner:
+            attempt = LoginAttempt(
+                method="user_password",
+                public_key=arguments.owner,
+                provider_data={"username": arguments.owner, "password": password},
+            )
+            node.login.create_owner(attempt, node.clock.now_ms())
+    finally:
+        node.close()
+    write_config(settings)
+    print(f"initialised node {arguments.node_name!r}; run it with: merod --node-name {arguments.node_name} run")
+
+
+def _owner_password(arguments: argparse.Namespace) -> str:
+    """The password of the first owner, from a file or stdin, never from an argument."""
+    if not arguments.owner:
+        return ""
+    if not arguments.owner_password_file:
+        raise NoPasswordError("an owner needs a password")
+    if arguments.owner_password_file == "-":  # noqa: S105  # a file name
+        text = sys.stdin.readline()
+    else:
+        try:
+            text = Path(arguments.owner_password_file).read_text("utf-8")
+        except OSError:
+            raise NoPasswordError("the password file can't be read") from None
+    return text.rstrip("\r\n")
+
+
+def _fresh_settings(arguments: argparse.Namespace, directory: Path) -> Settings:
+    return Settings(
+        home=directory,
+        name=arguments.node_name,
+        auth_mode=arguments.auth_mode,
+        listen=_addresses(arguments.server_host, arguments.server_port),
+        swarm=_addresses(arguments.swarm_host, arguments.swarm_port),
+        bootstrap=tuple(arguments.boot_nodes),
+        namespace=DEFAULT_NAMESPACE if arguments.mdns else None,
+        key_store=arguments.key_store,
+    )
+
+
+def _addresses(hosts: str, port: int) -> tuple[tuple[str, int], ...]:
+    return tuple((host.strip(), port) for host in hosts.split(",") if host.strip())
+
+
+def _run(arguments: argparse.Namespace, home: Path) -> None:
+    settings = load_settings(home, arguments.node_name)
+    if arguments.auth_mode:
+        settings = replace(settings, auth_mode=arguments.auth_mode)
+    if settings.ignored:
+        print(f"warning: config keys {', '.join(settings.ignored)} mean nothing here", file=sys.stderr)
+
+    from meroid.app import run_node  # noqa: PLC0415  # heavy, and not needed for --help
+
+    run_node(settings, greet)
+
+
+def _log_to_stderr() -> None:
+    """Structured lines without local variables, so that no secret of a frame is ever printed."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )

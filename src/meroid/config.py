@@ -1,0 +1,191 @@
+"""The settings of a node: one frozen value, read from `<home>/<name>/config.toml` (`wire/node.md` §4)."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from meroid.errors import InvalidInputError, NotFoundError
+
+CONFIG_FILE: Final = "config.toml"
+DEFAULT_NAMESPACE: Final = "/calimero/devnet/global"  # the wire's default; nodes of one namespace find each other
+AUTH_MODES: Final = ("proxy", "embedded")
+_MEANINGLESS: Final = ("specialized_node", "tee", "context", "blobstore")
+
+
+class NoSuchNodeError(NotFoundError):
+    """There is no node in that home."""
+
+    code = "no_such_node"
+    next_step = "make it first: `merod --node-name NAME init`"
+
+
+class BadConfigError(InvalidInputError):
+    """The configuration can't be read or says something impossible."""
+
+    code = "bad_config"
+    next_step = "correct the named key in config.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a node runs with; addresses are IP literal and port.
+
+    Attributes:
+        home: the node's own directory, `<home>/<name>`.
+        auth_mode: `proxy` or `embedded` (`design.md` §6).
+        listen: HTTP addresses.
+        swarm: addresses of the transport.
+        bootstrap: endpoints to keep a connection to.
+        namespace: nodes of this machine's network with the same one are found; `None` turns it off.
+        key_store: URI of the store key.
+        ignored: keys that are kept and mean nothing here.
+    """
+
+    home: Path
+    name: str
+    auth_mode: str
+    listen: tuple[tuple[str, int], ...]
+    swarm: tuple[tuple[str, int], ...]
+    bootstrap: tuple[str, ...] = ()
+    namespace: str | None = DEFAULT_NAMESPACE
+    key_store: str = "file:"
+    allowed_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def database(self) -> Path:
+        """The encrypted database."""
+        return self.home / "data" / "node.db"
+
+    @property
+    def setup_code_file(self) -> Path:
+        """Where the set-up code lies while there is no owner."""
+        return self.home / "setup-code"
+
+
+def load_settings(home: Path, name: str) -> Settings:
+    """Read a node's configuration; unknown keys are accepted.
+
+    Raises:
+        NoSuchNodeError: there is no such node.
+        BadConfigError: not TOML, or a known key with an impossible value.
+    """
+    path = home / name / CONFIG_FILE
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise NoSuchNodeError(f"there is no node {name!r} in this home") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadConfigError(f"config.toml is not TOML: {problem}") from None
+    server, swarm = _table(table, "server"), _table(table, "swarm")
+    mode = server.get("auth_mode", "proxy")
+    if mode not in AUTH_MODES:
+        raise BadConfigError(f"server.auth_mode is {' or '.join(AUTH_MODES)}")
+    return Settings(
+        home=home / name,
+        name=name,
+        auth_mode=mode,
+        listen=_addresses(server, "server.listen"),
+        swarm=_addresses(swarm, "swarm.listen"),
+        bootstrap=_endpoints(_texts(_table(table, "bootstrap"), "nodes")),
+        namespace=_namespace(_table(table, "discovery")),
+        key_store=str(_table(table, "node").get("key_store", "file:")),
+        allowed_origins=_texts(server, "allowed_origins"),
+        allowed_hosts=_texts(server, "allowed_hosts"),
+        trusted_proxies=_texts(server, "trusted_proxies"),
+        ignored=tuple(key for key in _MEANINGLESS if key in table),
+    )
+
+
+def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    value = table.get(key, {})
+    if not isinstance(value, Mapping):
+        raise BadConfigError(f"{key} is not a table")
+    return value
+
+
+def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise BadConfigError(f"{key} is not a list of texts")
+    return tuple(value)
+
+
+def _namespace(discovery: Mapping[str, Any]) -> str | None:
+    if not discovery.get("mdns", True):
+        return None
+    return str(_table(discovery, "rendezvous").get("namespace", DEFAULT_NAMESPACE))
+
+
+def _addresses(table: Mapping[str, Any], key: str) -> tuple[tuple[str, int], ...]:
+    found = [_multiaddress(text, key) for text in _texts(table, "listen")]
+    chosen = tuple(dict.fromkeys(each for each in found if each is not None))
+    if not chosen:
+        raise BadConfigError(f"{key} names no address that this node can listen on")
+    return chosen
+
+
+def _multiaddress(text: str, key: str) -> tuple[str, int] | None:
+    """`/ip4/127.0.0.1/tcp/2528`; addresses of other protocols mean nothing here and are left out."""
+    match text.strip("/").split("/"):
+        case ["ip4" | "ip6", host, "tcp", port] if port.isdigit() and int(port) < 65536:
+            return host, int(port)
+        case ["ip4" | "ip6", _, "udp", *_]:
+            return None
+        case _:
+            raise BadConfigError(f"{key} has an address that is not like /ip4/127.0.0.1/tcp/2528")
+
+
+def _endpoints(texts: Sequence[str]) -> tuple[str, ...]:
+    """Endpoints of the transport; multiaddresses of the original's network mean nothing here."""
+    return tuple(text for text in texts if not text.startswith("/"))
+
+
+def write_config(settings: Settings) -> None:
+    """Write a fresh `config.toml` in the node's directory, 0600."""
+    listen = [_as_multiaddress(address) for address in settings.listen]
+    swarm = [_as_multiaddress(address) for address in settings.swarm]
+    lines = [
+        'mode = "standard"',
+        "",
+        "[node]",
+        f"key_store = {_quoted(settings.key_store)}",
+        "",
+        "[swarm]",
+        f"listen = {_list(swarm)}",
+        "",
+        "[server]",
+        f"listen = {_list(listen)}",
+        f"auth_mode = {_quoted(settings.auth_mode)}",
+        "",
+        "[bootstrap]",
+        f"nodes = {_list(settings.bootstrap)}",
+        "",
+        "[discovery]",
+        f"mdns = {'false' if settings.namespace is None else 'true'}",
+        "",
+        "[discovery.rendezvous]",
+        f"namespace = {_quoted(settings.namespace or DEFAULT_NAMESPACE)}",
+        "",
+    ]
+    path = settings.home / CONFIG_FILE
+    path.touch(mode=0o600)
+    path.write_text("\n".join(lines), "utf-8")
+
+
+def _as_multiaddress(address: tuple[str, int]) -> str:
+    host, port = address
+    return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _list(texts: Sequence[str]) -> str:
+    return "[" + ", ".join(_quoted(text) for text in texts) + "]"

@@ -1,0 +1,66 @@
+"""The whole HTTP surface: rules in front, routes behind."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from meroid.clock import Clock
+from meroid.http.cors import Cors
+from meroid.http.dispatch import Dispatcher
+from meroid.http.guard import Guard
+from meroid.http.hosts import Hosts
+from meroid.http.peers import Proxies
+from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
+from meroid.http.workers import Workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Who may reach the node over HTTP.
+
+    Attributes:
+        allowed_origins: origins of web pages, exact; none means every one in embedded mode and
+            only those on loopback in proxy mode.
+        allowed_hosts: host names beside the loopback ones, in proxy mode.
+        trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
+    """
+
+    allowed_origins: Sequence[str] = ()
+    allowed_hosts: Sequence[str] = ()
+    trusted_proxies: Sequence[str] = ()
+
+
+class HttpApplication:
+    """An ASGI application; `close` ends its worker threads after the server has stopped."""
+
+    def __init__(
+        self,
+        endpoints: Iterable[Endpoint | SocketEndpoint],
+        *,
+        guard: Guard,
+        clock: Clock,
+        settings: HttpSettings | None = None,
+        workers: Workers | None = None,
+    ) -> None:
+        """Put it together.
+
+        Raises:
+            UndeclaredRouteError: a route doesn't say what it needs, or two clash.
+        """
+        chosen = settings or HttpSettings()
+        self._workers = workers or Workers()
+        self.table = RouteTable(endpoints)
+        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
+        strict = guard.trusts_everybody
+        self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
+        if strict:
+            self._app = Hosts(self._app, allowed=chosen.allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request or WebSocket."""
+        await self._app(scope, receive, send)
+
+    def close(self) -> None:
+        """Finish what handlers still do and end the worker threads."""
+        self._workers.close()

@@ -1,0 +1,151 @@
+"""The routes of `/auth/*` and `/admin/*` (`wire/auth.md` §1.3 to §1.5)."""
+
+from typing import Final
+
+from meroid import __version__
+from meroid.access.principal import Principal
+from meroid.errors import UnauthenticatedError
+from meroid.http.exchange import ApiRequest, ApiResponse
+from meroid.http.health_api import Health
+from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
+from meroid.ids import ContextId
+from meroid.keys.public import PublicKey
+from meroid.service.gate import Gate
+from meroid.service.login import LoginRequest, LoginService
+from meroid.service.tokens import TokenPair, TokenService
+from meroid.wire import auth_api as shapes
+from meroid.wire.envelope import Envelope
+
+_BEARER: Final = "Bearer "
+_JWKS_CACHE: Final = "public, max-age=300"
+
+
+class AuthApi:
+    """Log-in, refresh, validation and token keys over HTTP."""
+
+    def __init__(self, *, login: LoginService, tokens: TokenService, gate: Gate, health: Health) -> None:
+        self._login = login
+        self._tokens = tokens
+        self._gate = gate
+        self._health = health
+
+    def endpoints(self) -> list[Endpoint | SocketEndpoint]:
+        """The routes; the log-in routes are public because a token is what one gets there."""
+        auth = Envelope.AUTH
+        log_in = Public("a token is what one gets here")
+        judge = Public("it judges the token itself")
+        return [
+            Endpoint("POST", "/auth/token", self.token, log_in, envelope=auth),
+            Endpoint("POST", "/auth/refresh", self.refresh, log_in, envelope=auth),
+            Endpoint("GET POST", "/auth/validate", self.validate, judge, envelope=auth, inline=True),
+            Endpoint("GET", "/auth/providers", self.providers, Public("needed before log-in"), envelope=auth),
+            Endpoint("GET", "/auth/health", self.health, Public("says alive or not, no more"), envelope=auth),
+            Endpoint("GET", "/auth/jwks.json", self.jwks, Public("public keys"), envelope=auth),
+            # `TokenService` decides on these: a key may mint less than it has, and may revoke itself.
+            Endpoint("POST", "/admin/client-key", self.client_key, SignedIn(), envelope=auth),
+            Endpoint("POST", "/admin/revoke", self.revoke, SignedIn(), envelope=auth),
+            Endpoint("GET", "/admin/identity", self.identity, SignedIn(), envelope=auth),
+        ]
+
+    def token(self, request: ApiRequest) -> ApiResponse:
+        """Log in."""
+        body = request.json(shapes.TokenBody)
+        wanted = LoginRequest(
+            auth_method=body.auth_method,
+            public_key=body.public_key,
+            client_name=body.client_name,
+            permissions=body.permissions or (),
+            provider_data=body.provider_data,
+            peer=request.peer,
+        )
+        try:
+            return _pair(self._login.log_in(wanted, request.at))
+        except UnauthenticatedError as error:
+            return ApiResponse.refusal(error, Envelope.AUTH, text=f"Authentication failed: {error.reason}")
+
+    def refresh(self, request: ApiRequest) -> ApiResponse:
+        """Exchange a refresh token; early is fine."""
+        body = request.json(shapes.RefreshBody)
+        return _pair(self._tokens.refresh(body.access_token, body.refresh_token, request.at))
+
+    def validate(self, request: ApiRequest) -> ApiResponse:
+        """Judge the token of a request that a proxy holds; never 400, which nginx takes for a failure."""
+        authorization = request.headers.get("authorization", "")
+        if authorization.startswith(_BEARER):
+            bearer = authorization.removeprefix(_BEARER).strip()
+        else:
+            bearer = shapes.forwarded_token(request.headers.get("x-forwarded-uri", "")) or ""
+        try:
+            principal = self._gate.admit(bearer or None, request.at)
+        except UnauthenticatedError as error:
+            text = shapes.validation_text(error.code, error.reason)
+            return ApiResponse.refusal(error, Envelope.AUTH, guarded=True, text=text)
+        return ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=_identified(principal))
+
+    def providers(self, _: ApiRequest) -> ApiResponse:
+        """The ways to log in."""
+        known = self._login.providers()
+        listed = [
+            shapes.ProviderData(
+                name=each.name,
+                type=each.kind,
+                description=each.description,
+                configured=each.configured,
+                config={"enabled": True, "description": each.description},
+            )
+            for each in known.providers
+        ]
+        return _data(shapes.ProvidersData(providers=listed, count=len(listed), setup_required=known.setup_required))
+
+    def health(self, request: ApiRequest) -> ApiResponse:
+        """Whether the store answers; always 200."""
+        storage = self._health.store_answers()
+        status = "healthy" if storage else "unhealthy"
+        uptime = self._health.uptime_s(request.at)
+        return _data(shapes.HealthData(status=status, storage=storage, uptime_seconds=uptime))
+
+    def jwks(self, request: ApiRequest) -> ApiResponse:
+        """The keys that verify tokens (RFC 7517), without an envelope."""
+        answer = ApiResponse.bare(self._tokens.jwks(request.at))
+        return ApiResponse(body=answer.body, headers=(("Cache-Control", _JWKS_CACHE),))
+
+    def client_key(self, request: ApiRequest) -> ApiResponse:
+        """Mint a token pair under the caller's key, bound to a context and identity or to nothing."""
+        body = request.json(shapes.ClientKeyBody)
+        pair = self._tokens.mint_client(
+            request.principal,
+            ContextId.parse(body.context_id) if body.context_id else None,
+            PublicKey.parse(body.context_identity) if body.context_identity else None,
+            body.permissions or (),
+            body.target_node_url,
+            request.at,
+        )
+        return _pair(pair, request.principal)
+
+    def revoke(self, request: ApiRequest) -> ApiResponse:
+        """Revoke a root or client key by its id."""
+        body = request.json(shapes.RevokeBody)
+        self._tokens.revoke(request.principal, body.client_id, request.at)
+        return _data(shapes.RevokedData(), request.principal)
+
+    def identity(self, request: ApiRequest) -> ApiResponse:
+        """What this service is."""
+        names = [each.name for each in self._login.providers().providers]
+        return _data(shapes.IdentityData(version=__version__, providers=names), request.principal)
+
+
+def _data(value: object, principal: Principal | None = None) -> ApiResponse:
+    headers = _identified(principal) if principal is not None else None
+    return ApiResponse.data(value, Envelope.AUTH, headers=headers)
+
+
+def _pair(pair: TokenPair, principal: Principal | None = None) -> ApiResponse:
+    return _data(shapes.TokenPairData(access_token=pair.access, refresh_token=pair.refresh), principal)
+
+
+def _identified(principal: Principal) -> dict[str, str]:
+    """Who it is, for the proxy that asks; the second header is absent when nothing is held."""
+    headers = {"X-Auth-User": principal.subject}
+    if principal.held:
+        headers["X-Auth-Permissions"] = shapes.permission_header(str(each) for each in principal.held)
+    return headers

@@ -1,0 +1,278 @@
+"""Routes of contexts, identities, invitations and capabilities (`wire/node.md` §1.3 to §1.5)."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import base58
+import msgspec
+
+from meroid.access.decide import Resource
+from meroid.access.permissions import (
+    CREATE_CONTEXT,
+    EXECUTE,
+    JOIN_CONTEXT,
+    LIST_CONTEXTS,
+    NEW_IDENTITY,
+    Permission,
+    parse_permission,
+)
+from meroid.access.principal import Principal
+from meroid.http.exchange import ApiRequest, ApiResponse
+from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
+from meroid.ids import ApplicationId, ContextId, Id32
+from meroid.keys.public import PublicKey
+from meroid.service.contexts import ContextService, ContextView, Founding
+from meroid.service.gate import Gate
+from meroid.service.invitations import Ticket, decode_ticket, encode_ticket
+from meroid.service.joining import JoiningService, WrongInviteeError
+from meroid.service.replica import ContextNotFoundError
+from meroid.wire import admin_api as shapes, invitations as wire
+from meroid.wire.envelope import Envelope
+from meroid.wire.json_body import decode_json
+
+_INVITE: Final = parse_permission("context:invite")
+_GRANT: Final = parse_permission("context:capabilities:grant")
+_REVOKE: Final = parse_permission("context:capabilities:revoke")
+_ONE: Final = "/admin-api/contexts/{context_id}"
+
+
+class ContextsApi:
+    """Handlers: decode, one service call, encode."""
+
+    def __init__(self, *, contexts: ContextService, joining: JoiningService, gate: Gate) -> None:
+        self._contexts = contexts
+        self._joining = joining
+        self._gate = gate
+
+    def endpoints(self) -> list[Endpoint | SocketEndpoint]:
+        """The routes; where the resource stands in the body the handler authorises."""
+        return [
+            Endpoint("GET", "/admin-api/contexts", self.list_contexts, Requires(LIST_CONTEXTS)),
+            Endpoint("POST", "/admin-api/contexts", self.create, SignedIn()),
+            Endpoint("GET", _ONE, self.get, SignedIn()),
+            Endpoint("GET", f"{_ONE}/identities", self.identities, SignedIn()),
+            Endpoint("GET", f"{_ONE}/identities-owned", self.identities_owned, SignedIn()),
+            Endpoint("GET", f"{_ONE}/members", self.members, SignedIn()),
+            Endpoint("POST", f"{_ONE}/capabilities/grant", self.grant, SignedIn()),
+            Endpoint("POST", f"{_ONE}/capabilities/revoke", self.revoke, SignedIn()),
+            Endpoint("POST", "/admin-api/contexts/sync", self.sync_all, Requires(LIST_CONTEXTS)),
+            Endpoint("POST", "/admin-api/contexts/sync/{context_id}", self.sync, SignedIn()),
+            Endpoint("POST", "/admin-api/identity/context", self.generate_identity, Requires(NEW_IDENTITY)),
+            Endpoint("POST", "/admin-api/contexts/invite", self.invite, SignedIn()),
+            Endpoint("POST", "/admin-api/contexts/invite_by_open_invitation", self.invite_openly, SignedIn()),
+            Endpoint("POST", "/admin-api/contexts/join", self.join, Requires(JOIN_CONTEXT)),
+            Endpoint("POST", "/admin-api/contexts/join_by_open_invitation", self.join_openly, Requires(JOIN_CONTEXT)),
+        ]
+
+    def list_contexts(self, request: ApiRequest) -> ApiResponse:
+        """Contexts of the caller's account, as far as its token goes."""
+        views = self._contexts.list(request.principal)
+        seen = [view for view in views if self._sees(request.principal, view)]
+        return ApiResponse.data({"contexts": [_context(view) for view in seen]})
+
+    def create(self, request: ApiRequest) -> ApiResponse:
+        """Make a context."""
+        body = request.json(shapes.CreateContextBody)
+        application_id = ApplicationId.parse(body.application_id)
+        self._gate.authorise(request.principal, CREATE_CONTEXT, Resource(application=application_id))
+        founding = Founding(
+            application_id=application_id,
+            protocol=body.protocol,
+            seed=None if body.context_seed is None else bytes(Id32.parse(body.context_seed)),
+            parameters=bytes(body.initialization_params),
+        )
+        context_id, member = self._contexts.create(request.principal, founding, request.at)
+        return ApiResponse.data({"contextId": str(context_id), "memberPublicKey": str(member)})
+
+    def get(self, request: ApiRequest) -> ApiResponse:
+        """One context."""
+        return self._in_context(request, LIST_CONTEXTS, lambda who, which: _context(self._contexts.get(who, which)))
+
+    def identities(self, request: ApiRequest) -> ApiResponse:
+        """All members."""
+        return self._in_context(
+            request,
+            LIST_CONTEXTS,
+            lambda who, which: {"identities": shapes.id_texts(self._contexts.get(who, which).executors)},
+        )
+
+    def identities_owned(self, request: ApiRequest) -> ApiResponse:
+        """Members that are identities of the caller's account."""
+        return self._in_context(
+            request,
+            LIST_CONTEXTS,
+            lambda who, which: {"identities": shapes.id_texts(self._contexts.owned(who, which))},
+        )
+
+    def members(self, request: ApiRequest) -> ApiResponse:
+        """Members with their capabilities; beside the wire."""
+
+        def listed(who: Principal, which: ContextId) -> object:
+            owned = set(self._contexts.owned(who, which))
+            return {
+                "members": [
+                    shapes.MemberData(
+                        public_key=str(member.key),
+                        capabilities=shapes.names_of(member.capabilities),
+                        rank=[*member.rank],
+                        owned=member.key in owned,
+                    )
+                    for member in self._contexts.members(who, which)
+                ]
+            }
+
+        return self._in_context(request, LIST_CONTEXTS, listed)
+
+    def grant(self, request: ApiRequest) -> ApiResponse:
+        """Give capabilities, in both body forms."""
+        context_id, signer, pairs = self._capabilities(request, _GRANT)
+        for member, name in pairs:
+            self._grant(request, context_id, signer, member, name)
+        return ApiResponse.data(None)
+
+    def revoke(self, request: ApiRequest) -> ApiResponse:
+        """Take capabilities, in both body forms; `Member` ends the membership."""
+        context_id, signer, pairs = self._capabilities(request, _REVOKE)
+        for member, name in pairs:
+            if name == shapes.MEMBERSHIP:
+                self._contexts.remove(request.principal, context_id, signer, member, request.at)
+                continue
+            for capability in shapes.capabilities_named(name):
+                self._contexts.revoke(request.principal, context_id, signer, member, capability, request.at)
+        return ApiResponse.data(None)
+
+    def sync(self, request: ApiRequest) -> ApiResponse:
+        """Ask the members of one context for what is missing."""
+        return self._in_context(request, EXECUTE, self._synced)
+
+    def sync_all(self, request: ApiRequest) -> ApiResponse:
+        """The same for every context that the caller sees."""
+        for view in self._contexts.list(request.principal):
+            if self._sees(request.principal, view):
+                self._contexts.sync(request.principal, view.context_id)
+        return ApiResponse.data(None)
+
+    def generate_identity(self, request: ApiRequest) -> ApiResponse:
+        """A new client key."""
+        key = self._contexts.generate_identity(request.principal, request.at)
+        return ApiResponse.data({"publicKey": str(key)})
+
+    def invite(self, request: ApiRequest) -> ApiResponse:
+        """Invite a named key."""
+        body = request.json(shapes.InviteBody)
+        context_id, inviter = ContextId.parse(body.context_id), PublicKey.parse(body.inviter_id)
+        invitee = PublicKey.parse(body.invitee_id)
+        self._may(request.principal, _INVITE, context_id, inviter)
+        ticket = self._joining.invite(request.principal, context_id, inviter, invitee, request.at)
+        text = wire.InvitationText(
+            context_id=context_id,
+            invitee=invitee,
+            protocol=wire.NETWORK,
+            network=wire.NETWORK,
+            contract=encode_ticket(ticket),
+        )
+        return ApiResponse.data(wire.encode_invitation(text))
+
+    def invite_openly(self, request: ApiRequest) -> ApiResponse:
+        """Invite whoever holds the invitation."""
+        body = request.json(shapes.InviteOpenlyBody)
+        context_id, inviter = ContextId.parse(body.context_id), PublicKey.parse(body.inviter_id)
+        self._may(request.principal, _INVITE, context_id, inviter)
+        made = self._joining.invite_openly(request.principal, context_id, inviter, body.valid_for_blocks, request.at)
+        data = wire.OpenInvitationData(
+            inviter_identity=[*inviter],
+            context_id=[*context_id],
+            expiration_height=wire.expiration_height(body.valid_for_blocks),
+            secret_salt=[*made.salt],
+            protocol=wire.NETWORK,
+            network=wire.NETWORK,
+            contract_id=encode_ticket(made.ticket),
+        )
+        return ApiResponse.data(
+            wire.SignedOpenInvitation(invitation=data, inviter_signature=made.ticket.signature.hex())
+        )
+
+    def join(self, request: ApiRequest) -> ApiResponse:
+        """Join with an invitation for a key of the caller."""
+        body = request.json(shapes.JoinBody)
+        text = wire.decode_invitation(body.invitation_payload)
+        ticket = decode_ticket(text.context_id, text.contract)
+        return self._joined(request, ticket, text.invitee, None)
+
+    def join_openly(self, request: ApiRequest) -> ApiResponse:
+        """Join with an open invitation."""
+        body = request.json(wire.JoinOpenlyBody)
+        inner = body.invitation.invitation
+        ticket = decode_ticket(ContextId(bytes(inner.context_id)), inner.contract_id)
+        joiner = PublicKey.parse(body.new_member_public_key)
+        return self._joined(request, ticket, joiner, bytes(inner.secret_salt))
+
+    def _joined(self, request: ApiRequest, ticket: Ticket, joiner: PublicKey, salt: bytes | None) -> ApiResponse:
+        if request.principal.is_bound:
+            raise WrongInviteeError("a token for one context can't join another")
+        context_id, member = self._joining.join(request.principal, ticket, joiner, salt=salt, at=request.at)
+        return ApiResponse.data({"contextId": str(context_id), "memberPublicKey": str(member)})
+
+    def _synced(self, who: Principal, which: ContextId) -> None:
+        self._contexts.sync(who, which)
+
+    def _grant(
+        self, request: ApiRequest, context_id: ContextId, signer: PublicKey, member: PublicKey, name: str
+    ) -> None:
+        held = {each.key: each.capabilities for each in self._contexts.members(request.principal, context_id)}
+        for capability in shapes.capabilities_named(name):
+            if capability not in held.get(member, frozenset()):
+                self._contexts.grant(request.principal, context_id, signer, member, capability, request.at)
+
+    def _capabilities(
+        self, request: ApiRequest, needed: Permission
+    ) -> tuple[ContextId, PublicKey, list[tuple[PublicKey, str]]]:
+        """Both body forms; without a signer, an identity of the caller that manages members signs."""
+        context_id = request.id_param("context_id", ContextId)
+        self._may(request.principal, needed, context_id)
+        given = request.json(msgspec.Raw)
+        if bytes(given).lstrip().startswith(b"["):
+            pairs = decode_json(bytes(given), shapes.BareCapabilities)
+            signer = self._contexts.manager_of(request.principal, context_id)
+        else:
+            body = decode_json(bytes(given), shapes.CapabilitiesBody)
+            pairs, signer = body.capabilities, PublicKey.parse(body.signer_id)
+        parsed = [(PublicKey.parse(key), name) for key, name in pairs]
+        for _, name in parsed:
+            if name != shapes.MEMBERSHIP or needed is not _REVOKE:
+                shapes.capabilities_named(name)
+        self._may(request.principal, needed, context_id, signer)
+        return context_id, signer, parsed
+
+    def _in_context(
+        self, request: ApiRequest, needed: Permission, work: Callable[[Principal, ContextId], Any]
+    ) -> ApiResponse:
+        context_id = request.id_param("context_id", ContextId)
+        self._may(request.principal, needed, context_id)
+        try:
+            return ApiResponse.data(work(request.principal, context_id))
+        except ContextNotFoundError as error:
+            return ApiResponse.refusal(error, Envelope.NODE, text="Context not found")
+
+    def _may(
+        self, principal: Principal, needed: Permission, context_id: ContextId, executor: PublicKey | None = None
+    ) -> None:
+        resource = Resource(
+            context=context_id,
+            application=self._contexts.application_of(context_id),
+            executor=executor,
+            executor_account=None if executor is None else self._contexts.account_of(executor),
+        )
+        self._gate.authorise(principal, needed, resource)
+
+    def _sees(self, principal: Principal, view: ContextView) -> bool:
+        return self._gate.sees(principal, Resource(context=view.context_id, application=view.application_id))
+
+
+def _context(view: ContextView) -> shapes.ContextData:
+    return shapes.ContextData(
+        id=str(view.context_id),
+        application_id=str(view.application_id),
+        root_hash=base58.b58encode(view.root_hash).decode("ascii"),
+        dag_heads=[[*head] for head in view.heads],
+    )

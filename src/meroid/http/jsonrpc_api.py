@@ -1,0 +1,92 @@
+"""`POST /jsonrpc` (`wire/node.md` §2.1): calls of an application's methods."""
+
+from collections.abc import Callable
+
+from meroid.access.decide import Resource
+from meroid.access.permissions import EXECUTE
+from meroid.errors import MeroidError
+from meroid.http.exchange import ApiRequest, ApiResponse
+from meroid.http.routes import Endpoint, SignedIn, SocketEndpoint
+from meroid.ids import BadIdError, ContextId
+from meroid.keys.public import PublicKey
+from meroid.service.aliases import AliasService
+from meroid.service.contexts import ContextService
+from meroid.service.execution import Call, ExecutionService
+from meroid.service.gate import Gate
+from meroid.service.ports.content import AliasScope
+from meroid.wire import jsonrpc as shapes
+from meroid.wire.envelope import JSON
+from meroid.wire.json_body import MalformedJsonError
+
+
+class JsonRpcApi:
+    """The one method, `execute`."""
+
+    def __init__(
+        self, *, execution: ExecutionService, contexts: ContextService, aliases: AliasService, gate: Gate
+    ) -> None:
+        self._execution = execution
+        self._contexts = contexts
+        self._aliases = aliases
+        self._gate = gate
+
+    def endpoints(self) -> list[Endpoint | SocketEndpoint]:
+        """The route; context and executor stand in the body, so the handler authorises."""
+        return [Endpoint("POST", "/jsonrpc", self.call, SignedIn())]
+
+    def call(self, request: ApiRequest) -> ApiResponse:
+        """One call; whatever fails after the envelope was read is status 200."""
+        envelope = request.json(shapes.RpcRequest)
+        details: dict[str, object] = {}
+        try:
+            params = shapes.decode_params(envelope)
+            details |= {"context_id": params.context_id, "public_key": params.executor_public_key}
+            output = self._execute(request, params, details)
+        except MeroidError as error:
+            return _failure(envelope.id, error, details)
+        return ApiResponse(body=shapes.encode_result(envelope.id, output), content_type=JSON)
+
+    def _execute(self, request: ApiRequest, params: shapes.ExecuteParams, details: dict[str, object]) -> bytes | None:
+        context_id = ContextId.parse(params.context_id)
+        executor = PublicKey.parse(params.executor_public_key)
+        application = self._contexts.application_of(context_id)
+        details["application_id"] = str(application)
+        resource = Resource(
+            context=context_id,
+            application=application,
+            executor=executor,
+            executor_account=self._contexts.account_of(executor),
+            method=params.method,
+        )
+        self._gate.authorise(request.principal, EXECUTE, resource)
+        arguments = _substituted(
+            shapes.compact(params.args_json), params.substitute, lambda name: self._key_of(context_id, name)
+        )
+        call = Call(context_id=context_id, method=params.method, arguments=arguments, executor=executor)
+        output = self._execution.execute(request.principal, call, request.at)
+        try:
+            shapes.check_output(output)
+        except MalformedJsonError as problem:
+            raise shapes.OutputNotJsonError(problem.reason) from None
+        return output
+
+    def _key_of(self, context_id: ContextId, name: str) -> PublicKey:
+        found = self._aliases.find(AliasScope.IDENTITY, context_id, name, PublicKey)
+        if found is not None:
+            return found
+        try:
+            return PublicKey.parse(name)
+        except BadIdError:
+            raise shapes.AliasUnresolvedError(name) from None
+
+
+def _substituted(arguments: bytes, names: list[str], key_of: Callable[[str], PublicKey]) -> bytes:
+    """Every `{name}` of the listed names, replaced by the key that it stands for, in one pass over each."""
+    for name in names:
+        arguments = arguments.replace(b"{%s}" % name.encode(), str(key_of(name)).encode())
+    return arguments
+
+
+def _failure(request_id: shapes.Id, error: MeroidError, details: dict[str, object]) -> ApiResponse:
+    body = shapes.encode_failure(request_id, error, details)
+    return ApiResponse(body=body, content_type=JSON, headers=(("X-Meroid-Code", error.code),))

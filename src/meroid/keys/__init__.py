@@ -1,0 +1,1 @@
+"""Public keys, derivation, canonical bytes, sealed messages and the Signer protocol."""

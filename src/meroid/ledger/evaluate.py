@@ -1,0 +1,271 @@
+"""The state that follows from a set of membership operations (rules 3 to 6).
+
+1. Take the operations of the cut that their own cut allowed (rule 1).
+2. Put the decisions in order: by the rank of their author, shorter first, then smaller; at one rank
+   its leave, then the others by `seq` (rule 5). Threshold decisions stand before the lone ones of a
+   rank; this version has no kinds for them yet.
+3. Go through once: a decision takes effect unless it, or what it rests on, is void by an earlier one.
+4. Apply the rest in causal order.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from meroid.ids import EpochId, OperationId
+from meroid.keys.public import PublicKey
+from meroid.ledger.capability import ALL, Capability
+from meroid.ledger.graph import Node, OperationGraph, Rank
+from meroid.ledger.operation import (
+    Admit,
+    Genesis,
+    Grant,
+    Invite,
+    Join,
+    Leave,
+    MemberKeys,
+    Rekey,
+    Remove,
+    Revoke,
+)
+from meroid.ledger.standing import Standings
+from meroid.ledger.state import Cut, Epoch, Invitation, Member, MembershipState, Suspension
+from meroid.ledger.verdict import Verdict
+
+Decision = Remove | Revoke | Leave
+
+
+def evaluate(graph: OperationGraph, mask: int) -> MembershipState:
+    """The state at a cut; `mask` is closed under ancestors and holds the genesis."""
+    allowed = [node for node in graph.membership(mask) if node.own.valid]
+    standings, suspensions, ineffective = _decide(graph, allowed)
+    return _Builder(graph, standings, suspensions).build(allowed, ineffective)
+
+
+def _order(node: Node) -> tuple[int, Rank, int, int, OperationId]:
+    leaves_first = 0 if isinstance(node.operation.body, Leave) else 1
+    return len(node.rank), node.rank, leaves_first, node.operation.seq, node.operation_id
+
+
+def _decide(
+    graph: OperationGraph, allowed: Iterable[Node]
+) -> tuple[Standings, list[Suspension], dict[OperationId, Verdict]]:
+    """Steps 2 and 3: the cuts in effect, the junior removals that stand, and the decisions that fell."""
+    standings = Standings(graph)
+    suspensions: list[Suspension] = []
+    fallen: dict[OperationId, Verdict] = {}
+    decisions = [node for node in allowed if isinstance(node.operation.body, Decision)]
+    for node in sorted(decisions, key=_order):
+        verdict = standings.of(node)
+        if not verdict.valid:
+            fallen[node.operation_id] = verdict
+            continue
+        for effect in _effects(graph, node):
+            if isinstance(effect, Suspension):
+                suspensions.append(effect)
+            else:
+                standings.add(effect)
+    return standings, suspensions, fallen
+
+
+def _effects(graph: OperationGraph, node: Node) -> Iterable[Cut | Suspension]:
+    match node.operation.body:
+        case Leave():
+            yield _cut(graph, node, node.author, None, (node.operation_id,))
+        case Revoke(member=member, capability=capability, frontier=frontier):
+            yield _cut(graph, node, member, capability, frontier)
+        case Remove(member=member, frontier=frontier) if node.suspends:
+            yield Suspension(by=node, key=member, tips=(*frontier, *graph.last_in_past(node, member)))
+        case Remove(member=member, frontier=frontier, cascade=cascade):
+            yield _cut(graph, node, member, None, frontier)
+            for below in cascade:
+                yield _cut(graph, node, below, None, ())
+        case _:
+            return
+
+
+def _cut(
+    graph: OperationGraph,
+    by: Node,
+    key: PublicKey,
+    capability: Capability | None,
+    frontier: tuple[OperationId, ...],
+) -> Cut:
+    return Cut(by=by, key=key, capability=capability, tips=(*frontier, *graph.last_in_past(by, key)))
+
+
+def is_senior(one: Rank, other: Rank) -> bool:
+    """Whether a rank is strictly more senior than another: shorter, or equally long and smaller (rule 4)."""
+    return (len(one), one) < (len(other), other)
+
+
+class _Builder:
+    """Step 4: applies what stands, in causal order."""
+
+    def __init__(self, graph: OperationGraph, standings: Standings, suspensions: list[Suspension]) -> None:
+        self._graph = graph
+        self._standings = standings
+        self._in_effect = standings.cuts
+        self._suspensions = suspensions
+        self._members: dict[PublicKey, Member] = {}
+        self._invitations: dict[OperationId, Invitation] = {}
+        self._rekeys: dict[EpochId, Node] = {}
+        self._void: dict[OperationId, Verdict] = {}
+
+    def build(self, allowed: list[Node], fallen: dict[OperationId, Verdict]) -> MembershipState:
+        genesis = allowed[0].operation.body
+        assert isinstance(genesis, Genesis)  # noqa: S101  # the graph begins with it
+        self._void.update(fallen)
+        for node in allowed:
+            if node.operation_id in fallen:
+                continue
+            verdict = self._standings.of(node)
+            if verdict.valid:
+                self._apply(node)
+            else:
+                self._void[node.operation_id] = verdict
+        cuts = self._in_effect
+        suspensions = self._open_suspensions()
+        return MembershipState(
+            policy=genesis.policy,
+            application=genesis.application,
+            members=self._members,
+            invitations=self._open_invitations(cuts),
+            epochs=self._epochs(cuts, suspensions),
+            cuts=cuts,
+            suspensions=suspensions,
+            void=self._void,
+        )
+
+    def _apply(self, node: Node) -> None:
+        match node.operation.body:
+            case Genesis(keys=keys):
+                self._enter(node, node.author, (), keys, ALL)
+            case Invite() as invite:
+                self._invitations[node.operation_id] = Invitation(
+                    operation_id=node.operation_id,
+                    inviter=node.author,
+                    invitee=invite.invitee,
+                    secret_key=invite.secret_key,
+                    capabilities=invite.capabilities,
+                    left=invite.uses,
+                )
+            case Join(invitation=invitation, keys=keys):
+                offer = self._graph[invitation].operation.body
+                assert isinstance(offer, Invite)  # noqa: S101  # own cut: a join names an invite
+                if offer.invitee is not None:
+                    self._enter(node, node.author, node.rank, keys, offer.capabilities)
+                    self._use(invitation)
+            case Admit(join=join):
+                self._admit(node, self._graph[join])
+            case Grant(member=member, capability=capability):
+                self._grant(node, member, capability)
+            case Rekey(epoch=epoch):
+                self._rekeys[epoch] = node
+            case _:
+                pass
+
+    def _admit(self, node: Node, join: Node) -> None:
+        body = join.operation.body
+        assert isinstance(body, Join)  # noqa: S101  # own cut: an admit names a join
+        offer = self._graph[body.invitation].operation.body
+        assert isinstance(offer, Invite)  # noqa: S101  # own cut: a join names an invite
+        self._enter(node, join.author, (*node.rank, node.operation.seq), body.keys, offer.capabilities)
+        self._use(body.invitation)
+
+    def _enter(
+        self, admission: Node, key: PublicKey, rank: Rank, keys: MemberKeys, capabilities: frozenset[Capability]
+    ) -> None:
+        """Make a member, unless a cut in effect ended this very admission; the most senior admission counts."""
+        ended = any(cut.capability is None and not self._built_on(admission, cut) for cut in self._cuts(key))
+        known = self._members.get(key)
+        if ended or (known is not None and not is_senior(rank, known.rank)):
+            return
+        sources = {
+            capability: frozenset({admission.operation_id})
+            for capability in sorted(capabilities)
+            if not self._revoked(key, capability, admission)
+        }
+        self._members[key] = Member(
+            key=key,
+            admission=admission.operation_id,
+            rank=rank,
+            sealing=keys.sealing,
+            next_keys=keys.next_keys,
+            sources=sources,
+        )
+
+    def _built_on(self, admission: Node, cut: Cut) -> bool:
+        giver = admission
+        if isinstance(admission.operation.body, Join):
+            giver = self._graph[admission.operation.body.invitation]
+        return self._graph.follows(giver, cut.by)
+
+    def _grant(self, node: Node, key: PublicKey, capability: Capability) -> None:
+        member = self._members.get(key)
+        if member is None or self._revoked(key, capability, node):
+            return
+        sources = dict(member.sources)
+        sources[capability] = sources.get(capability, frozenset()) | {node.operation_id}
+        self._members[key] = replace(member, sources=sources)
+
+    def _revoked(self, key: PublicKey, capability: Capability, giver: Node) -> bool:
+        """Whether a revocation in effect takes what an operation gives, unless that is built on it."""
+        return any(cut.capability is capability and not self._built_on(giver, cut) for cut in self._cuts(key))
+
+    def _cuts(self, key: PublicKey) -> tuple[Cut, ...]:
+        return self._in_effect.get(key, ())
+
+    def _use(self, invitation: OperationId) -> None:
+        known = self._invitations.get(invitation)
+        if known is not None and known.left is not None:
+            self._invitations[invitation] = replace(known, left=max(0, known.left - 1))
+
+    def _open_invitations(self, cuts: Mapping[PublicKey, tuple[Cut, ...]]) -> dict[OperationId, Invitation]:
+        """Those with uses left whose inviter may still invite (rule 3 ends a removed member's)."""
+        return {
+            operation_id: invitation
+            for operation_id, invitation in self._invitations.items()
+            if invitation.left != 0
+            and not any(
+                cut.capability in (None, Capability.INVITE)
+                and not self._graph.follows(self._graph[operation_id], cut.by)
+                for cut in cuts.get(invitation.inviter, ())
+            )
+        }
+
+    def _open_suspensions(self) -> dict[PublicKey, Suspension]:
+        """Suspensions whose issuer is still a member that manages members, and whose target is a member."""
+        standing = {}
+        for suspension in self._suspensions:
+            issuer = self._members.get(suspension.by.author)
+            if issuer is not None and issuer.may(Capability.MANAGE_MEMBERS) and suspension.key in self._members:
+                standing[suspension.key] = suspension
+        return standing
+
+    def _epochs(
+        self, cuts: Mapping[PublicKey, tuple[Cut, ...]], suspensions: dict[PublicKey, Suspension]
+    ) -> dict[EpochId, Epoch]:
+        """Usable are those whose `rekey` has seen every departure and was sealed for current readers only.
+
+        A member who was let in after the `rekey` got the key on request; so every departure in effect
+        has to be among the ancestors of the `rekey`, not only those of the keys that it names.
+        """
+        departures = 0
+        for cut in (cut for of_key in cuts.values() for cut in of_key):
+            if cut.capability in (None, Capability.READ):
+                departures |= cut.by.bit
+        for suspension in suspensions.values():
+            departures |= suspension.by.bit
+        epochs = {}
+        for epoch_id, node in self._rekeys.items():
+            body = node.operation.body
+            assert isinstance(body, Rekey)  # noqa: S101  # filled from rekeys only
+            receivers = {node.author, *(key for key, _ in body.wraps)}
+            current = all(self._reads(key) and key not in suspensions for key in receivers)
+            usable = current and not departures & ~node.past
+            epochs[epoch_id] = Epoch(epoch_id=epoch_id, rekey=node, usable=usable)
+        return epochs
+
+    def _reads(self, key: PublicKey) -> bool:
+        member = self._members.get(key)
+        return member is not None and member.may(Capability.READ)

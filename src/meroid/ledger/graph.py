@@ -1,0 +1,220 @@
+"""The operations of one context and how they stand to each other; append-only.
+
+An operation's ancestors are reached over `parents` and `prev`. Membership operations (all but
+deltas) have a bit each; `past` is the set of membership operations among the ancestors as one
+integer, so that "is an ancestor of" and "the state of this cut" are cheap. The graph knows nothing
+of rules: it only stores what the rules said at an operation's own cut (`own`).
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from meroid.errors import ConflictError, InvalidInputError
+from meroid.ids import OperationId
+from meroid.keys.public import PublicKey
+from meroid.ledger.operation import Admit, Join, Kind, Operation, Remove, Revoke, VerifiedOperation
+from meroid.ledger.verdict import VALID, Verdict
+
+Rank = tuple[int, ...]
+
+
+class MissingAncestorsError(ConflictError):
+    """An operation can't be judged yet; `missing` names what has to come first."""
+
+    code = "missing_ancestors"
+    next_step = "fetch the missing operations from a member"
+
+    def __init__(self, missing: frozenset[OperationId]) -> None:
+        super().__init__(f"{len(missing)} ancestors are not here yet")
+        self.missing = missing
+
+
+class BrokenChainError(InvalidInputError):
+    """`seq` and `prev` don't continue the author's own chain, or another context is named."""
+
+    code = "broken_chain"
+    next_step = "the author's node has to resume from its last operation"
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """An operation in its place.
+
+    `bit` is zero for a delta. The rest is what the rules said at its own cut: its verdict, its
+    author's rank (for a named `join` the rank that it gives; rule 4), the operations that gave the
+    capability it needs, and whether a `remove` only suspends (rule 6).
+    """
+
+    operation_id: OperationId
+    operation: Operation
+    index: int
+    bit: int
+    past: int
+    own: Verdict = VALID
+    rank: Rank = ()
+    sources: frozenset[OperationId] = frozenset()
+    suspends: bool = False
+
+    @property
+    def author(self) -> PublicKey:
+        """The client key that signed."""
+        return self.operation.author
+
+    @property
+    def mask(self) -> int:
+        """The membership operations among the ancestors and this one."""
+        return self.past | self.bit
+
+
+class OperationGraph:
+    """All operations of one context that are here with all their ancestors."""
+
+    def __init__(self, genesis: VerifiedOperation) -> None:
+        self._nodes: dict[OperationId, Node] = {}
+        self._membership: list[Node] = []
+        self._chains: dict[PublicKey, dict[int, list[Node]]] = {}
+        self._heads: dict[OperationId, None] = {}
+        self.context_id = genesis.context_id
+        self._insert(genesis, past=0)
+
+    def __contains__(self, operation_id: object) -> bool:
+        return operation_id in self._nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __getitem__(self, operation_id: OperationId) -> Node:
+        return self._nodes[operation_id]
+
+    def get(self, operation_id: OperationId) -> Node | None:
+        """The node, if the operation is here."""
+        return self._nodes.get(operation_id)
+
+    def __iter__(self) -> Iterator[Node]:
+        """All nodes, ancestors first."""
+        return iter(self._nodes.values())
+
+    @property
+    def heads(self) -> tuple[OperationId, ...]:
+        """Operations that no other one cites, void ones included."""
+        return tuple(sorted(self._heads))
+
+    @property
+    def everything(self) -> int:
+        """The mask of all membership operations."""
+        return (1 << len(self._membership)) - 1
+
+    def membership(self, mask: int) -> Iterator[Node]:
+        """The membership operations of a mask, ancestors first."""
+        if mask == self.everything:
+            yield from self._membership
+            return
+        while mask:
+            low = mask & -mask
+            yield self._membership[low.bit_length() - 1]
+            mask ^= low
+
+    def by_author(self, key: PublicKey) -> Iterator[Node]:
+        """All operations of a key by `seq`; forks come one after the other."""
+        for seq in sorted(self._chains.get(key, ())):
+            yield from self._chains[key][seq]
+
+    def missing(self, operation: Operation) -> frozenset[OperationId]:
+        """What must be here before this operation can be judged."""
+        return frozenset(needed for needed in _needs(operation) if needed not in self._nodes)
+
+    def insert(self, verified: VerifiedOperation) -> Node:
+        """Put an operation in its place.
+
+        Raises:
+            MissingAncestorsError: something that it names isn't here.
+            BrokenChainError: it doesn't continue its author's chain or names another context.
+        """
+        operation = verified.operation
+        if operation.context != self.context_id or operation.kind is Kind.GENESIS:
+            raise BrokenChainError("the operation belongs to another context")
+        missing = self.missing(operation)
+        if missing:
+            raise MissingAncestorsError(missing)
+        if operation.prev is not None:
+            before = self._nodes[operation.prev]
+            if before.author != operation.author or before.operation.seq + 1 != operation.seq:
+                raise BrokenChainError("prev is not the author's operation before this one")
+        past = 0
+        for parent in self.parents(operation):
+            past |= self._nodes[parent].mask
+        return self._insert(verified, past=past)
+
+    def _insert(self, verified: VerifiedOperation, *, past: int) -> Node:
+        operation = verified.operation
+        bit = 0 if operation.kind is Kind.DELTA else 1 << len(self._membership)
+        node = Node(verified.operation_id, operation, len(self._nodes), bit, past)
+        self._nodes[verified.operation_id] = node
+        if bit:
+            self._membership.append(node)
+        self._chains.setdefault(operation.author, {}).setdefault(operation.seq, []).append(node)
+        for parent in self.parents(operation):
+            self._heads.pop(parent, None)
+        self._heads[verified.operation_id] = None
+        return node
+
+    @staticmethod
+    def parents(operation: Operation) -> Iterator[OperationId]:
+        """The direct ancestors: `parents`, and `prev`."""
+        yield from operation.parents
+        if operation.prev is not None and operation.prev not in operation.parents:
+            yield operation.prev
+
+    def ancestors(self, starts: Iterable[OperationId]) -> set[OperationId]:
+        """The given operations that are here, and all their ancestors."""
+        seen: set[OperationId] = set()
+        stack = [start for start in starts if start in self._nodes]
+        while stack:
+            current = stack.pop()
+            if current not in seen:
+                seen.add(current)
+                stack.extend(self.parents(self._nodes[current].operation))
+        return seen
+
+    def last_in_past(self, node: Node, key: PublicKey) -> tuple[OperationId, ...]:
+        """The last operations of a key among the ancestors of a node; several only after a fork."""
+        if key not in self._chains:
+            return ()
+        past = self.ancestors([node.operation_id])
+        own = [other for other in self.by_author(key) if other.operation_id in past and other is not node]
+        followed = {other.operation.prev for other in own}
+        return tuple(other.operation_id for other in own if other.operation_id not in followed)
+
+    def on_chain(self, node: Node, tips: Iterable[OperationId]) -> bool:
+        """Whether a node is one of these operations of its author, or precedes one in its chain."""
+        forked = any(len(nodes) > 1 for nodes in self._chains[node.author].values())
+        for tip in tips:
+            current = self._nodes[tip]
+            if current.author != node.author or current.operation.seq < node.operation.seq:
+                continue
+            if not forked:
+                return True
+            while current.operation.seq > node.operation.seq and current.operation.prev is not None:
+                current = self._nodes[current.operation.prev]
+            if current is node:
+                return True
+        return False
+
+    def follows(self, later: Node, earlier: Node) -> bool:
+        """Whether a membership operation is among the ancestors of another operation."""
+        return bool(later.past & earlier.bit)
+
+
+def _needs(operation: Operation) -> Iterator[OperationId]:
+    yield from OperationGraph.parents(operation)
+    if operation.auth is not None:
+        yield operation.auth
+    match operation.body:
+        case Remove(frontier=frontier) | Revoke(frontier=frontier):
+            yield from frontier
+        case Join(invitation=invitation):
+            yield invitation
+        case Admit(join=join):
+            yield join
+        case _:
+            pass

@@ -1,0 +1,261 @@
+"""Rule 1: what an operation's own cut must allow. Each rule is a named function that answers with the code of its refusal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from meroid.ids import OperationId
+from meroid.keys.public import BadSignatureError, verify_signature
+from meroid.ledger.capability import Capability
+from meroid.ledger.evaluate import is_senior
+from meroid.ledger.graph import Node, OperationGraph
+from meroid.ledger.operation import Admit, Body, Delta, Grant, Invite, Join, Leave, Rekey, Remove, Revoke
+from meroid.ledger.standing import needed_capability
+from meroid.ledger.state import Invitation, Member, MembershipState
+from meroid.ledger.verdict import VALID, Verdict, void
+from meroid.ledger.verify import invitation_proof_message
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An operation and the state that follows from its own ancestors."""
+
+    graph: OperationGraph
+    state: MembershipState
+    node: Node
+
+    @property
+    def body(self) -> Body:
+        """The body of the operation."""
+        return self.node.operation.body
+
+    @property
+    def member(self) -> Member | None:
+        """The author's membership at this cut."""
+        return self.state.members.get(self.node.author)
+
+
+Rule = Callable[[Asked], str | None]
+
+
+def judge(graph: OperationGraph, state: MembershipState, node: Node) -> Verdict:
+    """The verdict of an operation at its own cut; the first rule that refuses gives the code."""
+    asked = Asked(graph, state, node)
+    for rule in (*_FOR_ALL, *_FOR_KIND.get(type(node.operation.body), ())):
+        code = rule(asked)
+        if code is not None:
+            return void(code)
+    return VALID
+
+
+def epoch_is_known(asked: Asked) -> str | None:
+    """The epoch that an operation names was made among its ancestors."""
+    epoch = asked.node.operation.epoch
+    return "unknown_epoch" if epoch is not None and epoch not in asked.state.epochs else None
+
+
+def author_is_member(asked: Asked) -> str | None:
+    """Only members speak; who joins is judged by the invitation instead."""
+    if isinstance(asked.body, Join):
+        return None
+    return "not_a_member" if asked.member is None else None
+
+
+def admission_is_named(asked: Asked) -> str | None:
+    """`auth` names the admission that counts at this cut."""
+    if asked.member is None:
+        return None
+    return None if asked.node.operation.auth == asked.member.admission else "wrong_admission"
+
+
+def capability_is_held(asked: Asked) -> str | None:
+    """The author holds the capability that the kind needs."""
+    needed = needed_capability(asked.node)
+    if needed is None or asked.member is None:
+        return None
+    return None if asked.member.may(needed) else "lacks_capability"
+
+
+def gives_no_more_than_held(asked: Asked) -> str | None:
+    """Nobody gives or takes a capability that it doesn't have itself."""
+    match asked.body:
+        case Invite(capabilities=given):
+            pass
+        case Grant(capability=capability) | Revoke(capability=capability):
+            given = frozenset({capability})
+        case _:
+            return None
+    held = asked.member.capabilities if asked.member else frozenset()
+    return None if given <= held else "gives_more_than_held"
+
+
+def invitee_is_new(asked: Asked) -> str | None:
+    """A member isn't invited again."""
+    assert isinstance(asked.body, Invite)  # noqa: S101  # the table puts it here
+    return "already_member" if asked.body.invitee in asked.state.members else None
+
+
+def joiner_is_new(asked: Asked) -> str | None:
+    """A member can't join again."""
+    return "already_member" if asked.node.author in asked.state.members else None
+
+
+def invitation_admits(asked: Asked) -> str | None:
+    """The invitation stands, has uses left, and is for this key or this secret."""
+    assert isinstance(asked.body, Join)  # noqa: S101  # the table puts it here
+    invitation = asked.state.invitations.get(asked.body.invitation)
+    if invitation is None:
+        return "no_such_invitation"
+    if asked.node.operation.auth != invitation.operation_id:
+        return "wrong_admission"
+    if invitation.invitee is not None:
+        named = invitation.invitee == asked.node.author and asked.body.proof is None
+        return None if named else "not_invited"
+    return _proof_fault(asked, invitation, asked.body.proof)
+
+
+def _proof_fault(asked: Asked, invitation: Invitation, proof: bytes | None) -> str | None:
+    if proof is None or invitation.secret_key is None:
+        return "not_invited"
+    message = invitation_proof_message(asked.graph.context_id, invitation.operation_id, asked.node.author)
+    try:
+        verify_signature(invitation.secret_key, message, proof)
+    except BadSignatureError:
+        return "bad_invitation_proof"
+    return None
+
+
+def join_waits(asked: Asked) -> str | None:
+    """An `admit` answers a `join` with a secret that its own cut allowed, of someone who isn't in yet."""
+    assert isinstance(asked.body, Admit)  # noqa: S101  # the table puts it here
+    join = asked.graph[asked.body.join]
+    body = join.operation.body
+    if not asked.graph.follows(asked.node, join) or not isinstance(body, Join) or not join.own.valid:
+        return "no_such_join"
+    if body.proof is None:
+        return "join_needs_no_admission"
+    if body.invitation not in asked.state.invitations:
+        return "no_such_invitation"
+    return "already_member" if join.author in asked.state.members else None
+
+
+def target_is_member(asked: Asked) -> str | None:
+    """Rights are given to, taken from and ended for members only."""
+    assert isinstance(asked.body, Grant | Revoke | Remove)  # noqa: S101  # the table puts it here
+    return None if asked.body.member in asked.state.members else "target_not_a_member"
+
+
+def capability_is_there(asked: Asked) -> str | None:
+    """What isn't held can't be taken."""
+    assert isinstance(asked.body, Revoke)  # noqa: S101  # the table puts it here
+    return None if asked.state.members[asked.body.member].may(asked.body.capability) else "target_lacks_capability"
+
+
+def revoker_is_senior(asked: Asked) -> str | None:
+    """A lone revocation is by someone strictly more senior, or by the member itself (rule 6)."""
+    assert isinstance(asked.body, Revoke)  # noqa: S101  # the table puts it here
+    if asked.body.member == asked.node.author or asked.member is None:
+        return None
+    target = asked.state.members[asked.body.member]
+    return None if is_senior(asked.member.rank, target.rank) else "not_senior"
+
+
+def frontier_is_of_target(asked: Asked) -> str | None:
+    """A frontier names operations of the member whom it is about."""
+    assert isinstance(asked.body, Revoke | Remove)  # noqa: S101  # the table puts it here
+    of_target = all(asked.graph[tip].author == asked.body.member for tip in asked.body.frontier)
+    return None if of_target else "frontier_of_another"
+
+
+def cascade_is_below_target(asked: Asked) -> str | None:
+    """A cascade names members whom the target let in, directly or through others, and needs seniority."""
+    assert isinstance(asked.body, Remove)  # noqa: S101  # the table puts it here
+    if not asked.body.cascade:
+        return None
+    top = asked.state.members[asked.body.member].rank
+    if suspends(asked):
+        return "cascade_needs_seniority"
+    for key in asked.body.cascade:
+        below = asked.state.members.get(key)
+        if below is None or len(below.rank) <= len(top) or below.rank[: len(top)] != top:
+            return "cascade_not_below_target"
+    return None
+
+
+def a_manager_stays(asked: Asked) -> str | None:
+    """The only manager can't go while others are members."""
+    match asked.body:
+        case Remove(member=key) if key != asked.node.author:
+            return None
+        case _:
+            pass
+    others = [member for key, member in asked.state.members.items() if key != asked.node.author]
+    managed = any(member.may(Capability.MANAGE_MEMBERS) for member in others)
+    manages = asked.member is not None and asked.member.may(Capability.MANAGE_MEMBERS)
+    return "only_manager" if others and manages and not managed else None
+
+
+def wraps_are_for_readers(asked: Asked) -> str | None:
+    """An epoch key is sealed for current readers only."""
+    assert isinstance(asked.body, Rekey)  # noqa: S101  # the table puts it here
+    readers = {member.key for member in asked.state.readers()}
+    return None if all(key in readers for key, _ in asked.body.wraps) else "wrap_for_stranger"
+
+
+def epoch_is_new(asked: Asked) -> str | None:
+    """An epoch is made once."""
+    assert isinstance(asked.body, Rekey)  # noqa: S101  # the table puts it here
+    return "epoch_exists" if asked.body.epoch in asked.state.epochs else None
+
+
+def epoch_is_usable(asked: Asked) -> str | None:
+    """A delta is encrypted under a key that only current readers have (§3, usable-key rule)."""
+    epoch = asked.node.operation.epoch
+    known = None if epoch is None else asked.state.epochs.get(epoch)
+    return None if known is not None and known.usable else "epoch_not_usable"
+
+
+def suspends(asked: Asked) -> bool:
+    """Whether a `remove` comes from someone who isn't more senior, and so only suspends (rule 6)."""
+    body = asked.body
+    if not isinstance(body, Remove) or asked.member is None or body.member == asked.node.author:
+        return False
+    return not is_senior(asked.member.rank, asked.state.members[body.member].rank)
+
+
+def place(graph: OperationGraph, state: MembershipState, node: Node) -> None:
+    """Note on an allowed operation what its own cut says of its author (rules 4 and 6)."""
+    asked = Asked(graph, state, node)
+    body = node.operation.body
+    if isinstance(body, Join):
+        offer: OperationId = body.invitation
+        node.rank = (*graph[offer].rank, graph[offer].operation.seq)
+        return
+    member = asked.member
+    if member is None:
+        return
+    node.rank = member.rank
+    needed = needed_capability(node)
+    if needed is not None:
+        node.sources = member.sources.get(needed, frozenset())
+    node.suspends = suspends(asked)
+
+
+_FOR_ALL: Final[tuple[Rule, ...]] = (
+    author_is_member,
+    admission_is_named,
+    capability_is_held,
+    epoch_is_known,
+    gives_no_more_than_held,
+)
+_FOR_KIND: Final[dict[type[Body], tuple[Rule, ...]]] = {
+    Invite: (invitee_is_new,),
+    Join: (joiner_is_new, invitation_admits),
+    Admit: (join_waits,),
+    Grant: (target_is_member,),
+    Revoke: (target_is_member, capability_is_there, revoker_is_senior, frontier_is_of_target),
+    Remove: (target_is_member, a_manager_stays, frontier_is_of_target, cascade_is_below_target),
+    Leave: (a_manager_stays,),
+    Rekey: (wraps_are_for_readers, epoch_is_new),
+    Delta: (epoch_is_usable,),
+}

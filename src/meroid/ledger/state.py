@@ -1,0 +1,111 @@
+"""The state of a context at one cut: an immutable value that `evaluate` makes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from meroid.ids import EpochId, OperationId
+from meroid.keys.public import PublicKey
+from meroid.ledger.capability import Capability
+from meroid.ledger.graph import Node, Rank
+from meroid.ledger.operation import Binding, Policy
+from meroid.ledger.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A current member.
+
+    `admission` is the operation that made it one (the `auth` of its operations); `sources` says
+    which operations give each capability: the admission, or grants.
+    """
+
+    key: PublicKey
+    admission: OperationId
+    rank: Rank
+    sealing: bytes
+    next_keys: bytes
+    sources: Mapping[Capability, frozenset[OperationId]]
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What the member may do."""
+        return frozenset(self.sources)
+
+    def may(self, capability: Capability) -> bool:
+        """Whether the member has a capability."""
+        return capability in self.sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """An invitation that still stands; `left` is the number of uses left, `None` for any number."""
+
+    operation_id: OperationId
+    inviter: PublicKey
+    invitee: PublicKey | None
+    secret_key: PublicKey | None
+    capabilities: frozenset[Capability]
+    left: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """A removal, leave or revocation in effect: of `key`'s operations only the honoured ones stay.
+
+    `capability` is `None` where the membership ended. `tips` are the last operations honoured
+    (rule 3).
+    """
+
+    by: Node
+    key: PublicKey
+    capability: Capability | None
+    tips: tuple[OperationId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """A junior's removal of a senior, undecided (rule 6)."""
+
+    by: Node
+    key: PublicKey
+    tips: tuple[OperationId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """A valid `rekey`; `usable` says whether new writes may be encrypted under it (§3)."""
+
+    epoch_id: EpochId
+    rekey: Node
+    usable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MembershipState:
+    """Who is a member, what each may do, and what is void, at one cut.
+
+    `void` holds the verdicts of membership operations that their own cut allowed and this cut
+    voids; deltas are judged one by one against `cuts`, `void` and `suspensions`.
+    """
+
+    policy: Policy
+    application: Binding
+    members: Mapping[PublicKey, Member]
+    invitations: Mapping[OperationId, Invitation]
+    epochs: Mapping[EpochId, Epoch]
+    cuts: Mapping[PublicKey, tuple[Cut, ...]] = field(default_factory=dict)
+    suspensions: Mapping[PublicKey, Suspension] = field(default_factory=dict)
+    void: Mapping[OperationId, Verdict] = field(default_factory=dict)
+
+    def usable_epochs(self) -> tuple[Epoch, ...]:
+        """Epochs that may encrypt new writes, the latest known first."""
+        usable = (epoch for epoch in self.epochs.values() if epoch.usable)
+        return tuple(sorted(usable, key=lambda epoch: -epoch.rekey.index))
+
+    def readers(self) -> tuple[Member, ...]:
+        """Members who get epoch keys: those with `read` that aren't suspended, by key."""
+        return tuple(
+            member
+            for key, member in sorted(self.members.items())
+            if member.may(Capability.READ) and key not in self.suspensions
+        )

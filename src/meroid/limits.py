@@ -1,0 +1,39 @@
+"""Bounds on everything that comes from outside: name, number, unit, reason."""
+
+from typing import NamedTuple
+
+
+class Limit(NamedTuple):
+    """One bound."""
+
+    name: str
+    value: int
+    unit: str
+    reason: str
+
+
+JSON_BODY = Limit("json_body", 2 * 1024 * 1024, "bytes", "the wire's limit for a JSON body")
+OPERATION_BYTES = Limit("operation", 1024 * 1024, "bytes", "one operation fits a message of the transport")
+OPERATION_PARENTS = Limit("parents", 64, "ids", "more concurrent heads than honest members make")
+ALIAS_BYTES = Limit("alias", 50, "bytes", "the wire's limit for an alias")
+CBOR_DEPTH = Limit("cbor_depth", 16, "levels", "the deepest value of ours has six")
+UNBOUND_IDENTITIES = Limit("unbound_identities", 20, "client keys", "one per pending join is enough")
+APPLICATION_BYTES = Limit("application", 64 * 1024 * 1024, "bytes", "larger modules don't compile in time")
+PAGE_OPERATIONS = Limit("page_operations", 256, "operations", "a page of history fits a message")
+PAGE_BYTES = Limit("page_bytes", 4 * 1024 * 1024, "bytes", "a page of history fits a message")
+CONTEXT_QUEUE = Limit("context_queue", 256, "calls", "a context that is slower than its callers says so")
+JSON_DEPTH = Limit("json_depth", 128, "levels", "deeper JSON exhausts the stack of whoever walks it")
+HTTP_HEAD = Limit("http_head", 64 * 1024, "bytes", "request line and headers; tokens take a few kB of it")
+HTTP_HEAD_TIME = Limit(
+    "http_head_time", 20, "seconds", "a client that sends its head slower holds a connection for nothing"
+)
+HTTP_BODY_TIME = Limit("http_body_time", 120, "seconds", "a client that sends its body slower holds memory for nothing")
+HTTP_DISCARD = Limit(
+    "http_discard", 16 * 1024 * 1024, "bytes", "what is read of a refused body so that the answer arrives"
+)
+HTTP_CONNECTIONS = Limit("http_connections", 4096, "connections", "each costs a descriptor and some kB")
+HTTP_THREADS = Limit("http_threads", 64, "threads", "requests that run at the same time in one process")
+HTTP_QUEUE = Limit("http_queue", 512, "requests", "more waiting requests than threads can serve in about a second")
+KEY_LOG_ENTRY = Limit("key_log_entry", 64 * 1024, "bytes", "the largest entry names a recovery set of a few dozen keys")
+CERTIFICATE_BYTES = Limit("certificate", 64 * 1024, "bytes", "every permission of a large account, and its signature")
+PHRASE_BYTES = Limit("phrase", 1024, "bytes", "24 words have at most 215 letters and spaces")

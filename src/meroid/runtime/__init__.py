@@ -1,0 +1,1 @@
+"""Runs application code: WebAssembly in isolation, bounded in time, memory and output."""

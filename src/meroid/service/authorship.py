@@ -1,0 +1,136 @@
+"""Writing operations as an identity of this node: compose, sign, take in, tell the others."""
+
+from collections.abc import Sequence
+
+from meroid.account.client_keys import ClientKeys
+from meroid.errors import ForbiddenError, UnavailableError
+from meroid.ids import EpochId
+from meroid.keys.public import PublicKey
+from meroid.ledger.authoring import author_next, next_seq
+from meroid.ledger.capability import Capability
+from meroid.ledger.epoch import compose_rekey, new_epoch_key
+from meroid.ledger.operation import Body, VerifiedOperation
+from meroid.ledger.state import Member
+from meroid.service.intake import Intake
+from meroid.service.refusals import refusal_of
+from meroid.service.replica import Announce, Replica
+
+
+class NotAMemberError(ForbiddenError):
+    """The client key is no member of the context."""
+
+    code = "not_a_member"
+    next_step = "join with an invitation of a member"
+
+
+class MembershipEndedError(NotAMemberError):
+    """The client key was a member, and its membership ended."""
+
+    code = "membership_ended"
+    next_step = "ask a member who may invite for a new invitation; what you wrote before stays"
+
+
+class MembershipSuspendedError(ForbiddenError):
+    """A manager asked for this member's removal, and it isn't decided yet."""
+
+    code = "membership_suspended"
+    next_step = "wait for the decision of the managers"
+
+
+class LacksCapabilityError(ForbiddenError):
+    """The member doesn't have the capability that this needs."""
+
+    code = "lacks_capability"
+    next_step = "ask a manager of the context to grant it"
+
+
+class EpochKeyMissingError(UnavailableError):
+    """The current epoch key isn't on this node yet."""
+
+    code = "epoch_key_missing"
+    next_step = "sync the context while another member is reachable"
+
+
+def member_of(replica: Replica, key: PublicKey, *, needs: Capability) -> Member:
+    """The membership of a key, if it has a capability now.
+
+    Raises:
+        NotAMemberError, MembershipEndedError: it is none, or none any more.
+        LacksCapabilityError: it lacks the capability.
+    """
+    state = replica.ledger.state
+    member = state.members.get(key)
+    if member is None:
+        ended = next((cut for cut in state.cuts.get(key, ()) if cut.capability is None), None)
+        if ended is not None:
+            raise MembershipEndedError(f"the membership of {key} ended with operation {ended.by.operation_id}")
+        raise NotAMemberError(f"{key} is not a member of {replica.context_id}")
+    if not member.may(needs):
+        raise LacksCapabilityError(f"{key} does not have the capability {needs}")
+    return member
+
+
+class Authorship:
+    """Operations that identities of this node issue."""
+
+    def __init__(self, intake: Intake, announce: Announce) -> None:
+        self._intake = intake
+        self._announce = announce
+
+    def issue(self, replica: Replica, signer: ClientKeys, body: Body, at: int) -> VerifiedOperation:
+        """Issue a membership operation; the caller holds the replica's lock.
+
+        Raises:
+            MeroidError: the rules don't allow it; nothing was stored or sent.
+        """
+        operation = author_next(replica.ledger, signer, body, epoch=current_epoch(replica))
+        verdict = replica.ledger.trial(operation)
+        if not verdict.valid:
+            raise refusal_of(verdict)
+        self.put(replica, [operation], at)
+        return operation
+
+    def put(self, replica: Replica, operations: Sequence[VerifiedOperation], at: int) -> None:
+        """Take in and tell the others."""
+        self._intake.take(replica, operations, at)
+        self._announce(replica, tuple(operations))
+
+    def writing_epoch(self, replica: Replica, signer: ClientKeys, at: int) -> tuple[EpochId, bytes]:
+        """An epoch under which this member may write now; makes one if none is usable (§3).
+
+        Raises:
+            MembershipSuspendedError: the member is suspended.
+            EpochKeyMissingError: one is usable, but its key isn't here.
+        """
+        usable = replica.usable_epoch()
+        if usable is not None:
+            return usable
+        if signer.public_key in replica.ledger.state.suspensions:
+            raise MembershipSuspendedError(f"{signer.public_key} is suspended in this context")
+        if replica.ledger.state.usable_epochs():
+            raise EpochKeyMissingError("the key of the current epoch has not arrived yet")
+        return self.rekey(replica, signer, at)
+
+    def rekey(self, replica: Replica, signer: ClientKeys, at: int) -> tuple[EpochId, bytes]:
+        """Begin a new epoch, sealed for all current readers; the caller holds the replica's lock."""
+        key = new_epoch_key()
+        known = replica.known_epochs()
+        body = compose_rekey(
+            context=replica.context_id,
+            key=key,
+            author=signer.public_key,
+            seq=next_seq(replica.ledger, signer.public_key),
+            recipients=[(member.key, member.sealing) for member in replica.ledger.state.readers()],
+            previous=known[0] if known else None,
+        )
+        self.issue(replica, signer, body, at)
+        return body.epoch, key
+
+
+def current_epoch(replica: Replica) -> EpochId | None:
+    """The epoch under which a membership operation travels: the latest that this node can seal for."""
+    usable = replica.usable_epoch()
+    if usable is not None:
+        return usable[0]
+    known = replica.known_epochs()
+    return known[0][0] if known else None

@@ -1,0 +1,62 @@
+"""Storage of accounts, their sealed seeds, key logs and client keys. Times in ms since the epoch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from meroid.ids import AccountId, ContextId
+from meroid.keys.public import PublicKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRecord:
+    """An account whose seed this node keeps; `sealed_seed` opens only with the store key."""
+
+    account_id: AccountId
+    sealed_seed: bytes
+    device: int
+    created_at: int
+    owner: bool  # the node's own account
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientKeyRecord:
+    """Where a client key of this node stands in the derivation tree, and what it is for."""
+
+    public_key: PublicKey
+    account_id: AccountId
+    device: int
+    slot: int
+    generation: int
+    context_id: ContextId | None
+    created_at: int
+
+
+class Accounts(Protocol):
+    """Accounts, key logs and client keys of this node."""
+
+    def add(self, record: AccountRecord, inception: bytes) -> None:
+        """Store a new account with the first entry of its key log."""
+        ...
+
+    def get(self, account_id: AccountId) -> AccountRecord | None: ...
+    def owner(self) -> AccountRecord | None: ...
+    def list(self) -> Sequence[AccountRecord]: ...
+    def key_log(self, account_id: AccountId) -> Sequence[bytes]: ...
+    def append_key_log(self, account_id: AccountId, sequence: int, entry: bytes) -> None: ...
+    def next_slot(self, account_id: AccountId, device: int) -> int:
+        """The slot after the highest one that was ever used on this device: never one that was used."""
+        ...
+
+    def add_client_key(self, record: ClientKeyRecord) -> None: ...
+    def client_key(self, public_key: PublicKey) -> ClientKeyRecord | None: ...
+    def client_keys(
+        self, *, account_id: AccountId | None = None, context_id: ContextId | None = None
+    ) -> Sequence[ClientKeyRecord]:
+        """Client keys, narrowed by what is given, oldest first."""
+        ...
+
+    def count_unbound(self, account_id: AccountId) -> int: ...
+    def bind_client_key(self, public_key: PublicKey, context_id: ContextId) -> bool:
+        """Bind an unbound key to a context for good; false if it was bound already."""
+        ...

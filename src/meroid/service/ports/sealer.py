@@ -1,0 +1,26 @@
+"""Sealing secrets that lie in the store under the store key."""
+
+from typing import Protocol
+
+from meroid.errors import IntegrityError
+from meroid.keys.signer import Secret
+
+
+class SealBrokenError(IntegrityError):
+    """A sealed secret doesn't open: another store key, another label, or changed bytes."""
+
+    code = "seal_broken"
+    next_step = "start the node with the key store that it was initialised with"
+
+
+class SecretSealer(Protocol):
+    """Seals under the store key; `label` says what the secret is and is authenticated with it."""
+
+    def seal(self, label: str, secret: Secret) -> bytes: ...
+    def open(self, label: str, sealed: bytes) -> Secret:
+        """The secret.
+
+        Raises:
+            SealBrokenError: it doesn't open under this key and label.
+        """
+        ...

@@ -1,0 +1,148 @@
+"""The keys that sign tokens: made at first start, sealed in the store, followed when another process rotates them."""
+
+import secrets
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from meroid.auth.jws import SigningKey, VerifyingKey, key_id_for
+from meroid.auth.tokens import (
+    REFRESH_LIFETIME_MS,
+    AccessClaims,
+    RefreshClaims,
+    TokenIssuer,
+    TokenVerifier,
+    UnknownSigningKeyError,
+)
+from meroid.errors import UnavailableError
+from meroid.keys.signer import Secret
+from meroid.service.ports.auth import SigningKeyRecord
+from meroid.service.ports.sealer import SecretSealer
+from meroid.service.ports.store import Store
+
+SEED_BYTES: Final = 32
+LOOK_AGAIN_MS: Final = 60_000  # another process may have rotated
+LOOK_AGAIN_FOR_UNKNOWN_MS: Final = 1_000  # bounds the reads that made-up key ids cause
+_LABEL: Final = "meroid/token-signing-key/v1/"
+
+
+class NoSigningKeyError(UnavailableError):
+    """No key to sign tokens with was made yet."""
+
+    code = "no_signing_key"
+    next_step = "start the node once with embedded auth"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    kids: tuple[str, ...]
+    issuer: TokenIssuer
+    verifier: TokenVerifier
+    published: tuple[VerifyingKey, ...]
+    looked_at: int
+
+
+class SigningKeys:
+    """The signing keys of this service, shared by everything that mints or verifies."""
+
+    def __init__(
+        self,
+        store: Store,
+        sealer: SecretSealer,
+        *,
+        issuer: str,
+        audience: str,
+        overlap_ms: int = REFRESH_LIFETIME_MS,
+    ) -> None:
+        """`overlap_ms`: how long a retired key still verifies; no shorter than tokens live."""
+        self._store = store
+        self._sealer = sealer
+        self._issuer = issuer
+        self._audience = audience
+        self._overlap_ms = overlap_ms
+        self._loaded: _Loaded | None = None
+        self._lock = threading.Lock()
+
+    def ensure(self, at: int) -> None:
+        """Make the first signing key if there is none; of two processes that try, one succeeds."""
+        if any(record.retired_at is None for record in self._store.read(lambda tx: tx.auth.signing_keys())):
+            return
+        seed = Secret(secrets.token_bytes(SEED_BYTES))
+        public = SigningKey("", seed).public
+        kid = key_id_for(public)
+        record = SigningKeyRecord(
+            kid=kid, sealed_secret=self._sealer.seal(_LABEL + kid, seed), public=public, created_at=at
+        )
+        seed.wipe()
+        self._store.write(lambda tx: tx.auth.add_signing_key(record))
+
+    def issuer(self, at: int) -> TokenIssuer:
+        """What mints tokens now.
+
+        Raises:
+            NoSigningKeyError: no key was made yet.
+        """
+        return self._current(at).issuer
+
+    def published(self, at: int) -> tuple[VerifyingKey, ...]:
+        """The keys that verify tokens now, newest first."""
+        return self._current(at).published
+
+    def access(self, token: str, at: int) -> AccessClaims:
+        """Verify an access token, except for its time.
+
+        Raises:
+            InvalidTokenError: anything wrong with it.
+        """
+        try:
+            return self._current(at).verifier.access(token)
+        except UnknownSigningKeyError:
+            return self._current(at, within=LOOK_AGAIN_FOR_UNKNOWN_MS).verifier.access(token)
+
+    def refresh(self, token: str, at: int) -> RefreshClaims:
+        """Verify a refresh token, except for its time.
+
+        Raises:
+            InvalidTokenError: anything wrong with it.
+        """
+        try:
+            return self._current(at).verifier.refresh(token)
+        except UnknownSigningKeyError:
+            return self._current(at, within=LOOK_AGAIN_FOR_UNKNOWN_MS).verifier.refresh(token)
+
+    def _current(self, at: int, *, within: int = LOOK_AGAIN_MS) -> _Loaded:
+        loaded = self._loaded
+        if loaded is not None and 0 <= at - loaded.looked_at < within:
+            return loaded
+        with self._lock:
+            loaded = self._loaded
+            if loaded is None or not 0 <= at - loaded.looked_at < within:
+                loaded = self._loaded = self._load(at, loaded)
+            return loaded
+
+    def _load(self, at: int, before: _Loaded | None) -> _Loaded:
+        records = [each for each in self._store.read(lambda tx: tx.auth.signing_keys()) if self._verifies(each, at)]
+        active = next((each for each in records if each.retired_at is None), None)
+        if active is None:
+            raise NoSigningKeyError("no key to sign tokens with was made yet")
+        kids = (active.kid, *(each.kid for each in records))
+        if before is not None and before.kids == kids:  # keep what was verified already
+            return _Loaded(
+                kids=kids,
+                issuer=before.issuer,
+                verifier=before.verifier,
+                published=before.published,
+                looked_at=at,
+            )
+        signing = SigningKey(active.kid, self._sealer.open(_LABEL + active.kid, active.sealed_secret))
+        keys = {each.kid: VerifyingKey(each.kid, each.public) for each in records}
+        return _Loaded(
+            kids=kids,
+            issuer=TokenIssuer(signing, issuer=self._issuer, audience=self._audience),
+            verifier=TokenVerifier(keys, issuer=self._issuer, audience=self._audience),
+            published=tuple(keys.values()),
+            looked_at=at,
+        )
+
+    def _verifies(self, record: SigningKeyRecord, at: int) -> bool:
+        return record.retired_at is None or at - record.retired_at <= self._overlap_ms

@@ -1,0 +1,344 @@
+"""Minting, refreshing and revoking tokens."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from meroid.access.permissions import ADMIN, Permission, any_covers, binding, parse_permissions
+from meroid.access.principal import Principal
+from meroid.auth.jwks import key_set
+from meroid.auth.jws import InvalidTokenError
+from meroid.auth.refresh import Ended, Exchange, Expired, Presented, Repeat, Reused, decide_refresh
+from meroid.auth.tokens import (
+    ACCESS_LIFETIME_MS,
+    REFRESH_LIFETIME_MS,
+    AccessClaims,
+    RefreshClaims,
+    TokenExpiredError,
+    TokenRevokedError,
+    new_id,
+    new_token_id,
+)
+from meroid.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from meroid.ids import ContextId
+from meroid.keys.public import PublicKey
+from meroid.service.gate import NotYourIdentityError, OutsideBindingError, PermissionDeniedError
+from meroid.service.live import check_live, granted
+from meroid.service.ports.auth import (
+    FamilyRecord,
+    RefreshRecord,
+    RootKeyRecord,
+    Standing,
+    TokenKeyRecord,
+)
+from meroid.service.ports.store import Store, Transaction
+from meroid.service.signing import SigningKeys
+
+_ORIGIN: Final = re.compile(
+    r"(https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?)(?:[/?#].*)?", re.DOTALL
+)
+_LONGEST_URL: Final = 2048
+_REVOKE_KEYS: Final = Permission(path=("keys", "delete"))
+_REVOKE_CLIENTS: Final = Permission(path=("keys", "clients", "delete"))
+
+
+class TokenReuseError(TokenRevokedError):
+    """A refresh token came back after its successor was used: two parties held it, and the log-in was ended."""
+
+    code = "token_reuse"
+    next_step = "log in again; if you didn't share the token, somebody has copied it"
+
+
+class BadBindingError(InvalidInputError):
+    """A token is bound to a context and an identity, or to neither."""
+
+    code = "bad_binding"
+    next_step = "send both context_id and context_identity, or leave out both"
+
+
+class PermissionNotHeldError(InvalidInputError):
+    """Nobody gives what they don't have."""
+
+    code = "permission_not_held"
+    next_step = "ask for permissions that your own token has"
+
+
+class LoginNotFreshError(ForbiddenError):
+    """This needs a log-in of the last five minutes."""
+
+    code = "login_not_fresh"
+    next_step = "log in again and repeat the request within five minutes"
+
+
+class KeyNotFoundError(NotFoundError):
+    """There is no such key, or it was revoked before."""
+
+    code = "key_not_found"
+    next_step = "list the keys and take an id from there"
+
+
+class LastRootKeyError(ConflictError):
+    """Without this root key nobody could open the account any more."""
+
+    code = "last_root_key"
+    next_step = "add another root key first"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """An access token and the refresh token that belongs to it."""
+
+    access: str
+    refresh: str
+
+    def __repr__(self) -> str:
+        return "TokenPair(…)"
+
+
+class TokenService:
+    """The life of tokens after the log-in."""
+
+    def __init__(
+        self,
+        store: Store,
+        keys: SigningKeys,
+        *,
+        access_ms: int = ACCESS_LIFETIME_MS,
+        refresh_ms: int = REFRESH_LIFETIME_MS,
+    ) -> None:
+        self._store = store
+        self._keys = keys
+        self._access_ms = access_ms
+        self._refresh_ms = refresh_ms
+
+    def ensure_signing_key(self, at: int) -> None:
+        """Make the key that signs tokens, if there is none yet."""
+        self._keys.ensure(at)
+
+    def jwks(self, at: int) -> dict[str, list[dict[str, str]]]:
+        """The public keys that verify tokens, as a JWK set."""
+        return key_set(self._keys.published(at))
+
+    def open_family(
+        self, tx: Transaction, key_id: str, *, narrowed_to: tuple[str, ...] | None, logged_in_at: int | None, at: int
+    ) -> RefreshRecord:
+        """Start the tokens of one log-in or minting, within the caller's transaction."""
+        family = FamilyRecord(
+            family_id=new_id(), key_id=key_id, narrowed_to=narrowed_to, logged_in_at=logged_in_at, created_at=at
+        )
+        first = self._refresh_record(family.family_id, at)
+        tx.auth.open_family(family, first)
+        return first
+
+    def pair(self, standing: Standing, refresh: RefreshRecord, at: int) -> TokenPair:
+        """Mint a pair for what the records grant now."""
+        issuer = self._keys.issuer(at)
+        return TokenPair(
+            access=issuer.access(self._access_claims(standing, at)),
+            refresh=issuer.refresh(_refresh_claims(standing, refresh)),
+        )
+
+    def refresh(self, access: str, refresh: str, at: int) -> TokenPair:
+        """Exchange a refresh token; early is fine, and so is a repetition after a lost answer.
+
+        Raises:
+            InvalidTokenError: one of the tokens is no good, or they come from different log-ins.
+            TokenExpiredError: the refresh token is past its time.
+            TokenRevokedError: key or log-in ended.
+            TokenReuseError: two parties hold the token; this log-in was ended just now.
+        """
+        old, presented = self._keys.access(access, at), self._keys.refresh(refresh, at)
+        if (old.subject, old.family_id) != (presented.subject, presented.family_id):
+            raise InvalidTokenError("access and refresh token come from different log-ins")
+        outcome = self._store.write(lambda tx: self._exchange(tx, presented, at))
+        if isinstance(outcome, Reused):
+            raise TokenReuseError("this refresh token was used before, and its successor too")
+        standing, successor = outcome
+        return self.pair(standing, successor, at)
+
+    def mint_client(
+        self,
+        principal: Principal,
+        context_id: ContextId | None,
+        identity: PublicKey | None,
+        permissions: Sequence[str],
+        node_url: str | None,
+        at: int,
+    ) -> TokenPair:
+        """Mint a pair under the caller's root key; with context and identity, bound to them.
+
+        Raises:
+            BadBindingError: only one of context and identity is given.
+            BadPermissionError: a permission is malformed.
+            PermissionNotHeldError: a permission that the caller doesn't hold.
+            LoginNotFreshError: `admin` is asked for and the log-in is older than five minutes.
+            NotYourIdentityError: the identity isn't a client key of the caller's account in that context.
+        """
+        asked = parse_permissions(permissions)
+        if principal.key_id is None or principal.is_bound:
+            raise OutsideBindingError("only an unbound token of a key can mint others")
+        bound = _binding(context_id, identity)
+        for each in asked:
+            if each.is_binding and each not in bound:
+                raise BadBindingError(f"{each} is not the binding that context_id and context_identity name")
+            if not each.is_binding and not any_covers(principal.held, each):
+                raise PermissionNotHeldError(f"your token doesn't hold {each}")
+        if ADMIN in asked and not principal.is_fresh(at):
+            raise LoginNotFreshError("minting admin needs a log-in of the last five minutes")
+        record = TokenKeyRecord(
+            client_id=new_id(),
+            root_key_id=principal.key_id,
+            account_id=principal.account_id,
+            name=f"Context Client - {context_id or ''} ({identity or ''})",
+            permissions=tuple(str(each) for each in dict.fromkeys((*bound, *asked))),
+            context_id=context_id,
+            executor=identity,
+            node_url=_origin(node_url),
+            created_at=at,
+        )
+        standing, first = self._store.write(lambda tx: self._add_client(tx, record, at))
+        return self.pair(standing, first, at)
+
+    def revoke(self, principal: Principal, key_id: str, at: int) -> int:
+        """Revoke a root key or token key, with all that hangs on it; returns the time, ms.
+
+        A key may revoke itself. Keys of other accounts are found by unbound `admin` alone.
+
+        Raises:
+            KeyNotFoundError: unknown, revoked before, or not the caller's to see.
+            PermissionDeniedError: the caller may not.
+            LoginNotFreshError: a root key, and the log-in is older than five minutes.
+            LastRootKeyError: the account has no other.
+        """
+        self._store.write(lambda tx: self._revoke(tx, principal, key_id, at))
+        return at
+
+    def forget_expired(self, at: int) -> int:
+        """Remove refresh tokens that are past their time; how many they were. For housekeeping."""
+        return self._store.write(lambda tx: tx.auth.forget_refreshes(expired_before=at))
+
+    def end_bound(self, executor: PublicKey, at: int) -> int:
+        """Revoke all token keys bound to a client key whose membership ended; how many they were."""
+        return self._store.write(lambda tx: tx.auth.revoke_bound(executor, at=at))
+
+    def _exchange(self, tx: Transaction, presented: RefreshClaims, at: int) -> tuple[Standing, RefreshRecord] | Reused:
+        standing = tx.auth.standing(presented.subject, presented.family_id)
+        record = tx.auth.refresh(presented.token_id)
+        if standing is None or record is None or record.family_id != presented.family_id:
+            raise InvalidTokenError("this refresh token isn't known here")
+        check_live(standing)
+        before = tx.auth.refresh(record.successor) if record.successor is not None else None
+        verdict = decide_refresh(_presented(standing, record, before), at)
+        match verdict:
+            case Exchange():
+                successor = self._refresh_record(record.family_id, at)
+                if tx.auth.consume_refresh(record.jti, successor, at=at):
+                    return standing, successor
+                return self._exchange(tx, presented, at)  # another worker was first: its successor is ours
+            case Repeat() if before is not None:
+                return standing, before
+            case Reused():
+                tx.auth.revoke_family(presented.family_id, at=at)
+                return verdict
+            case Expired():
+                raise TokenExpiredError("the refresh token has expired")
+            case Ended() | Repeat():
+                raise TokenRevokedError("the log-in behind this token was ended")
+
+    def _add_client(self, tx: Transaction, record: TokenKeyRecord, at: int) -> tuple[Standing, RefreshRecord]:
+        root = _root_above(tx, record.root_key_id)
+        client = replace(record, root_key_id=root.key_id)
+        if client.executor is not None:
+            key = tx.accounts.client_key(client.executor)
+            if key is None or key.account_id != client.account_id or key.context_id != client.context_id:
+                raise NotYourIdentityError("this identity is no client key of your account in this context")
+        tx.auth.add_token_key(client)
+        first = self.open_family(tx, client.client_id, narrowed_to=None, logged_in_at=None, at=at)
+        standing = tx.auth.standing(client.client_id, first.family_id)
+        if standing is None:
+            raise InvalidTokenError("the new key can't be read back")
+        return standing, first
+
+    def _revoke(self, tx: Transaction, principal: Principal, key_id: str, at: int) -> None:
+        root, client = tx.auth.root_key(key_id), tx.auth.token_key(key_id)
+        record = root or client
+        everything = not principal.is_bound and any_covers(principal.held, ADMIN)
+        if record is None or record.revoked_at is not None:
+            raise KeyNotFoundError("there is no such key, or it was revoked before")
+        if record.account_id != principal.account_id and not everything:
+            raise KeyNotFoundError("there is no such key, or it was revoked before")
+        needed = _REVOKE_CLIENTS if root is None else _REVOKE_KEYS
+        permitted = not principal.is_bound and any_covers(principal.held, needed)
+        if key_id != principal.key_id and not permitted:
+            raise PermissionDeniedError(f"this token doesn't hold {needed}")
+        if root is None:
+            tx.auth.revoke_token_key(key_id, at=at)
+            return
+        if not principal.is_fresh(at):
+            raise LoginNotFreshError("revoking a root key needs a log-in of the last five minutes")
+        if not any(each.revoked_at is None and each.key_id != key_id for each in tx.auth.root_keys(root.account_id)):
+            raise LastRootKeyError("this is the last root key of its account")
+        tx.auth.revoke_root_key(key_id, at=at)
+
+    def _access_claims(self, standing: Standing, at: int) -> AccessClaims:
+        client = standing.client
+        bound = client is not None and client.context_id is not None
+        return AccessClaims(
+            subject=standing.family.key_id,
+            family_id=standing.family.family_id,
+            token_id=new_token_id(standing.family.family_id),
+            permissions=tuple(str(each) for each in granted(standing)),
+            issued_at=at // 1000,
+            expires_at=(at + self._access_ms) // 1000,
+            account_id=None if bound else standing.root.account_id,
+            context_id=client.context_id if client is not None else None,
+            executor=client.executor if client is not None else None,
+        )
+
+    def _refresh_record(self, family_id: str, at: int) -> RefreshRecord:
+        return RefreshRecord(
+            jti=new_token_id(family_id), family_id=family_id, issued_at=at, expires_at=at + self._refresh_ms
+        )
+
+
+def _refresh_claims(standing: Standing, record: RefreshRecord) -> RefreshClaims:
+    return RefreshClaims(
+        subject=standing.family.key_id,
+        family_id=record.family_id,
+        token_id=record.jti,
+        issued_at=record.issued_at // 1000,
+        expires_at=record.expires_at // 1000,
+    )
+
+
+def _presented(standing: Standing, record: RefreshRecord, successor: RefreshRecord | None) -> Presented:
+    return Presented(
+        family_revoked=standing.family.revoked_at is not None,
+        expires_at=record.expires_at,
+        exchanged_at=record.exchanged_at,
+        successor_used=successor is not None and successor.exchanged_at is not None,
+    )
+
+
+def _binding(context_id: ContextId | None, identity: PublicKey | None) -> tuple[Permission, ...]:
+    if context_id is not None and identity is not None:
+        return (binding(context_id, identity),)
+    if context_id is not None or identity is not None:
+        raise BadBindingError("a token is bound to a context and an identity, or to neither")
+    return ()
+
+
+def _root_above(tx: Transaction, key_id: str) -> RootKeyRecord:
+    """The root key itself, or the one above a token key: that is what the new key hangs on."""
+    client = tx.auth.token_key(key_id)
+    root = tx.auth.root_key(client.root_key_id if client is not None else key_id)
+    if root is None or root.revoked_at is not None or (client is not None and client.revoked_at is not None):
+        raise TokenRevokedError("the key behind this token was revoked")
+    return root
+
+
+def _origin(url: str | None) -> str | None:
+    """An address reduced to its origin; nothing if it is none."""
+    match = _ORIGIN.fullmatch(url.lower()) if url and len(url) <= _LONGEST_URL else None
+    return match[1] if match else None

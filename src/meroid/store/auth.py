@@ -1,0 +1,11 @@
+"""Everything that the auth service stores, as one port."""
+
+from meroid.store.attempts import SqlAttempts
+from meroid.store.credentials import SqlCredentials
+from meroid.store.logins import SqlLogins
+
+
+class SqlAuthRecords(SqlCredentials, SqlLogins, SqlAttempts):
+    """The port `AuthRecords` over SQL."""
+
+    __slots__ = ()

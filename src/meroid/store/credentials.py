@@ -1,0 +1,192 @@
+"""Root keys, and the token keys minted under them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from meroid.ids import AccountId, ContextId
+from meroid.keys.public import PublicKey
+from meroid.service.ports.auth import RootKeyRecord, TokenKeyRecord
+from meroid.store.permissions import parse_permissions, permissions_text
+from meroid.store.repository import Repository
+
+_HAS_ROOT_KEYS = "SELECT 1 FROM root_keys LIMIT 1"
+_ADD_ROOT_KEY = """
+INSERT INTO root_keys
+  (key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (method, identifier) WHERE revoked_at IS NULL DO NOTHING
+"""
+_FORGET_SETUP_CODE = "DELETE FROM setup_code"
+_ROOT_KEY = """
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+FROM root_keys WHERE key_id = ?
+"""
+_FIND_ROOT_KEY = """
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+FROM root_keys WHERE method = ? AND identifier = ? AND revoked_at IS NULL
+"""
+_ROOT_KEYS = """
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+FROM root_keys ORDER BY created_at, position
+"""
+_ROOT_KEYS_OF_ACCOUNT = """
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+FROM root_keys WHERE account_id = ? ORDER BY created_at, position
+"""
+_TOUCH_ROOT_KEY = "UPDATE root_keys SET last_used_at = ?, verifier = COALESCE(?, verifier) WHERE key_id = ?"
+_REVOKE_ROOT_KEY = "UPDATE root_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
+_ADD_CLIENT = """
+INSERT INTO token_keys
+  (client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_CLIENT = """
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+FROM token_keys WHERE client_id = ?
+"""
+_CLIENTS = """
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+FROM token_keys ORDER BY created_at, position
+"""
+_CLIENTS_OF_ACCOUNT = """
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+FROM token_keys WHERE account_id = ? ORDER BY created_at, position
+"""
+_REVOKE_CLIENT = "UPDATE token_keys SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL"
+_REVOKE_BOUND = "UPDATE token_keys SET revoked_at = ? WHERE executor = ? AND revoked_at IS NULL"
+
+
+class SqlCredentials(Repository):
+    """Root keys and token keys of `AuthRecords`."""
+
+    __slots__ = ()
+
+    def has_root_keys(self) -> bool:
+        """True if there is or ever was a root key, revoked ones included."""
+        return self._session.one(_HAS_ROOT_KEYS) is not None
+
+    def claim_first_owner(self, record: RootKeyRecord) -> bool:
+        """Store the first root key and forget the set-up code; false if there is or was a root key."""
+        if self.has_root_keys():  # there is one writer, so nobody comes between
+            return False
+        self.add_root_key(record)
+        self._session.run(_FORGET_SETUP_CODE)
+        return True
+
+    def add_root_key(self, record: RootKeyRecord) -> bool:
+        """Store a root key; false if a live one has this method and identifier (then nothing changes).
+
+        Raises:
+            StoreConflictError: its id is taken, or the account isn't here.
+        """
+        added = self._session.run(
+            _ADD_ROOT_KEY,
+            (
+                record.key_id,
+                record.account_id,
+                record.method,
+                record.identifier,
+                record.verifier,
+                permissions_text(record.permissions),
+                record.created_at,
+                record.last_used_at,
+                record.revoked_at,
+            ),
+        )
+        return added == 1
+
+    def root_key(self, key_id: str) -> RootKeyRecord | None:
+        """One root key by its id, revoked or not."""
+        row = self._session.one(_ROOT_KEY, (key_id,))
+        return None if row is None else root_key_from(row)
+
+    def find_root_key(self, method: str, identifier: str) -> RootKeyRecord | None:
+        """The live (not revoked) root key of this login."""
+        row = self._session.one(_FIND_ROOT_KEY, (method, identifier))
+        return None if row is None else root_key_from(row)
+
+    def root_keys(self, account_id: AccountId | None = None) -> Sequence[RootKeyRecord]:
+        """Root keys, revoked ones included, oldest first; of one account if it is given."""
+        if account_id is None:
+            return tuple(map(root_key_from, self._session.all(_ROOT_KEYS)))
+        return tuple(map(root_key_from, self._session.all(_ROOT_KEYS_OF_ACCOUNT, (account_id,))))
+
+    def touch_root_key(self, key_id: str, *, at: int, verifier: str | None = None) -> None:
+        """Note a log-in; with `verifier`, replace what the method checks against."""
+        self._session.run(_TOUCH_ROOT_KEY, (at, verifier, key_id))
+
+    def revoke_root_key(self, key_id: str, *, at: int) -> bool:
+        """Revoke a root key; false if it is unknown or revoked already."""
+        return self._session.run(_REVOKE_ROOT_KEY, (at, key_id)) == 1
+
+    def add_token_key(self, record: TokenKeyRecord) -> None:
+        """Store a token key.
+
+        Raises:
+            StoreConflictError: its id is taken, or its root key or account isn't here.
+        """
+        self._session.run(
+            _ADD_CLIENT,
+            (
+                record.client_id,
+                record.root_key_id,
+                record.account_id,
+                record.name,
+                permissions_text(record.permissions),
+                record.context_id,
+                record.executor,
+                record.node_url,
+                record.created_at,
+                record.revoked_at,
+            ),
+        )
+
+    def token_key(self, client_id: str) -> TokenKeyRecord | None:
+        """One token key by its id, revoked or not."""
+        row = self._session.one(_CLIENT, (client_id,))
+        return None if row is None else token_key_from(row)
+
+    def token_keys(self, account_id: AccountId | None = None) -> Sequence[TokenKeyRecord]:
+        """Token keys, revoked ones included, oldest first; of one account if it is given."""
+        if account_id is None:
+            return tuple(map(token_key_from, self._session.all(_CLIENTS)))
+        return tuple(map(token_key_from, self._session.all(_CLIENTS_OF_ACCOUNT, (account_id,))))
+
+    def revoke_token_key(self, client_id: str, *, at: int) -> bool:
+        """Revoke a token key; false if it is unknown or revoked already."""
+        return self._session.run(_REVOKE_CLIENT, (at, client_id)) == 1
+
+    def revoke_bound(self, executor: PublicKey, *, at: int) -> int:
+        """Revoke all live token keys bound to this client key; how many they were."""
+        return self._session.run(_REVOKE_BOUND, (at, executor))
+
+
+def root_key_from(row: tuple[Any, ...]) -> RootKeyRecord:
+    """The record of a row, in the order of the table's columns."""
+    return RootKeyRecord(
+        key_id=row[0],
+        account_id=AccountId(row[1]),
+        method=row[2],
+        identifier=row[3],
+        verifier=row[4],
+        permissions=parse_permissions(row[5]),
+        created_at=row[6],
+        last_used_at=row[7],
+        revoked_at=row[8],
+    )
+
+
+def token_key_from(row: tuple[Any, ...]) -> TokenKeyRecord:
+    """The record of a row, in the order of the table's columns."""
+    return TokenKeyRecord(
+        client_id=row[0],
+        root_key_id=row[1],
+        account_id=AccountId(row[2]),
+        name=row[3],
+        permissions=parse_permissions(row[4]),
+        context_id=None if row[5] is None else ContextId(row[5]),
+        executor=None if row[6] is None else PublicKey(row[6]),
+        node_url=row[7],
+        created_at=row[8],
+        revoked_at=row[9],
+    )

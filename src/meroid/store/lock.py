@@ -1,0 +1,34 @@
+"""The lock that keeps a second process out of a database."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from meroid.store.errors import StoreFailedError, StoreInUseError
+
+
+class FileLock:
+    """An exclusive lock on a file of its own; the system frees it when the process ends, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock at once.
+
+        Raises:
+            StoreInUseError: somebody has it.
+            StoreFailedError: the file can't be made.
+        """
+        try:
+            self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreFailedError(f"the lock of the database can't be made: {error.strerror}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise StoreInUseError("another process has this database open") from None
+
+    def release(self) -> None:
+        """Give the lock back; the file stays, because removing it would race with the next one."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None

@@ -1,0 +1,1 @@
+"""Carrying bytes between nodes over Zenoh: the adapter behind the `Transport` port."""

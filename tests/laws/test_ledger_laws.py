@@ -1,0 +1,148 @@
+"""Laws of the ledger: what is known decides, not how or when it came (`semantics.md` §4)."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings, strategies as st
+from tests.cast import Person, Story, deliver
+
+from meroid.ids import OperationId
+from meroid.ledger.authoring import NotAMemberError
+from meroid.ledger.capability import Capability
+from meroid.ledger.ledger import Ledger
+from meroid.ledger.operation import VerifiedOperation
+from meroid.ledger.verdict import Verdict
+
+NAMES = ("ann", "bob", "cat")
+ACTIONS = ("write", "rekey", "grant", "revoke", "remove", "leave", "invite", "open", "hear")
+SLOW = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+
+
+class Play:
+    """Random people do random things on what each has heard so far."""
+
+    def __init__(self) -> None:
+        self.story = Story(*NAMES)
+        for name in ("ann", "bob"):
+            self.story.tell(self.story.founder.grant(self.story[name], Capability.MANAGE_MEMBERS))
+            self.story.tell(self.story.founder.grant(self.story[name], Capability.INVITE))
+        self.newcomers = 0
+
+    @property
+    def everybody(self) -> list[Person]:
+        return [self.story.founder, *self.story.people.values()]
+
+    def act(self, actor: int, action: str, target: int, choice: int) -> None:
+        person = self.everybody[actor % len(self.everybody)]
+        other = self.everybody[target % len(self.everybody)]
+        capability = list(Capability)[choice % len(Capability)]
+        try:
+            match action:
+                case "write":
+                    self.say(person.write())
+                case "rekey":
+                    self.say(person.rekey())
+                case "grant":
+                    self.say(person.grant(other, capability))
+                case "revoke":
+                    self.say(person.revoke(other, capability))
+                case "remove":
+                    self.say(person.remove(other))
+                case "leave":
+                    self.say(person.leave())
+                case "invite":
+                    self.bring_in(person)
+                case "open":
+                    self.bring_in_openly(person)
+                case _:
+                    person.hear(self.story.said[: max(1, choice * len(self.story.said) // 30)])
+        except NotAMemberError:
+            pass
+
+    def say(self, operation: VerifiedOperation) -> None:
+        self.story.said.append(operation)
+
+    def bring_in(self, inviter: Person) -> None:
+        newcomer = self.newcomer()
+        invitation = inviter.invite(newcomer)
+        self.say(invitation)
+        newcomer.hear(self.story.said)
+        self.say(newcomer.join(invitation))
+
+    def bring_in_openly(self, inviter: Person) -> None:
+        newcomer = self.newcomer()
+        secret = newcomer.signer
+        invitation = inviter.invite_openly(secret)
+        self.say(invitation)
+        newcomer.hear(self.story.said)
+        join = newcomer.join(invitation, secret)
+        self.say(join)
+        inviter.hear(self.story.said)
+        self.say(inviter.admit(join))
+
+    def newcomer(self) -> Person:
+        self.newcomers += 1
+        person = Person(f"newcomer {self.newcomers}")
+        person.hear(self.story.said)
+        self.story.people[person.name] = person
+        return person
+
+
+MOVES = st.lists(
+    st.tuples(st.integers(0, 7), st.sampled_from(ACTIONS), st.integers(0, 7), st.integers(0, 30)), max_size=14
+)
+
+
+def judged(ledger: Ledger) -> dict[OperationId, Verdict]:
+    return {node.operation_id: ledger.verdict(node.operation_id) for node in ledger.graph}
+
+
+@SLOW
+@given(MOVES, st.randoms(use_true_random=False))
+def test_every_order_of_arrival_gives_the_same_verdicts_and_members(
+    moves: list[tuple[int, str, int, int]], random: object
+) -> None:
+    play = Play()
+    for move in moves:
+        play.act(*move)
+    shuffled = [*play.story.said, *play.story.said]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis hands out a random.Random
+
+    one, other = deliver(None, play.story.said), deliver(None, shuffled)
+
+    assert judged(one) == judged(other)
+    assert one.state.members == other.state.members
+    assert {e for e, known in one.state.epochs.items() if known.usable} == {
+        e for e, known in other.state.epochs.items() if known.usable
+    }
+    assert one.heads() == other.heads()
+
+
+@SLOW
+@given(MOVES)
+def test_nobody_is_without_rank_and_no_removed_key_is_a_member(moves: list[tuple[int, str, int, int]]) -> None:
+    play = Play()
+    for move in moves:
+        play.act(*move)
+
+    ledger = deliver(None, play.story.said)
+
+    for key, member in ledger.state.members.items():
+        assert member.rank or key == play.story.founder.key
+        assert ledger.verdict(member.admission).valid
+
+
+@SLOW
+@given(MOVES)
+def test_adding_operations_one_by_one_equals_adding_them_again_from_nothing(
+    moves: list[tuple[int, str, int, int]],
+) -> None:
+    play = Play()
+    grown = deliver(None, play.story.said)
+    for move in moves:
+        before = len(play.story.said)
+        play.act(*move)
+        grown = deliver(grown, play.story.said[before:])
+
+    assert judged(grown) == judged(deliver(None, play.story.said))
