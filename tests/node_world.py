@@ -36,6 +36,13 @@ class World:
         self.nodes.append(machine)
         return machine
 
+    def restart(self, machine: Machine) -> Machine:
+        machine.close()
+        again = Machine(machine.node.settings.name, self.folder, self.network.transport(machine.node.settings.name))
+        again.running.replication.start()
+        self.nodes[self.nodes.index(machine)] = again
+        return again
+
     def close(self) -> None:
         for machine in self.nodes:
             machine.close()
@@ -49,7 +56,7 @@ class Machine:
         settings = Settings(
             home=folder / name, name=name, auth_mode="proxy", listen=(("127.0.0.1", 0),), swarm=(("127.0.0.1", 0),)
         )
-        settings.home.mkdir(mode=0o700, parents=True)
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.node: Node = initialise_node(settings)
         account = self.node.prepare()
         self.running = RunningNode(self.node, account, transport)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +10,7 @@ import structlog
 
 from meroid.access.principal import Principal
 from meroid.auth.password import PasswordLogin
+from meroid.auth.setup_code import show_setup_code
 from meroid.clock import Clock, SystemClock
 from meroid.config import Settings
 from meroid.errors import MeroidError
@@ -24,13 +24,15 @@ from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.server import HttpServer, bind
-from meroid.ids import AccountId, OperationId
+from meroid.ids import AccountId, ContextId, OperationId
+from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
+from meroid.ledger.capability import Capability
 from meroid.ledger.operation import VerifiedOperation
 from meroid.runtime.wasm import WasmRuntime
 from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
-from meroid.service.authorship import Authorship
+from meroid.service.authorship import Authorship, member_of
 from meroid.service.contexts import ContextService
 from meroid.service.execution import ExecutionService
 from meroid.service.feed import EventFeed
@@ -48,9 +50,10 @@ from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 from meroid.store.sqlite import SqliteStore
 from meroid.sync.zenoh_transport import ZenohTransport
+from meroid.vault.key_store import make_store_key
 from meroid.vault.sealed_secrets import SecretBox
 from meroid.vault.seeds import SeedVault
-from meroid.vault.store_keys import STORE_KEY_BYTES, open_secret_store
+from meroid.vault.store_keys import open_secret_store
 
 _log: Final = structlog.get_logger("meroid.node")
 
@@ -71,7 +74,7 @@ def open_vaulted(settings: Settings, *, make: bool) -> Vaulted:
     if key is None:
         if not make:
             raise MeroidError("the key store holds no key", next_step="initialise the node: `merod init`")
-        key = Secret(secrets.token_bytes(STORE_KEY_BYTES))
+        key = make_store_key()
         key_store.save(key)
     settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     seeds = SeedVault(key)
@@ -87,7 +90,8 @@ class Node:
         self.clock: Clock = clock or SystemClock()
         self.keys = KeyRing(self.store, vaulted.seeds)
         signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
-        self.tokens = TokenService(self.store, signing)
+        self.replicas = Replicas(self.store)
+        self.tokens = TokenService(self.store, signing, check_member=self._check_member)
         self.login = LoginService(self.store, self.tokens, [PasswordLogin()])
         self.gate = Gate(self.store, signing)
 
@@ -100,13 +104,17 @@ class Node:
         self.tokens.ensure_signing_key(at)
         return owner.account_id
 
+    def _check_member(self, context_id: ContextId, key: PublicKey) -> None:
+        member_of(self.replicas.get(context_id), key, needs=Capability.READ)
+
     def renew_setup_code(self) -> Secret | None:
-        """A new set-up code in its file, 0600; nothing once there is an owner."""
-        code = self.login.renew_setup_code()
+        """A new set-up code as a person types it (ASCII), also in its file, 0600; nothing once there is an owner."""
+        raw = self.login.renew_setup_code()
         path = self.settings.setup_code_file
-        if code is None:
+        if raw is None:
             path.unlink(missing_ok=True)
             return None
+        code = Secret(show_setup_code(raw).encode("ascii"))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(code.reveal() + b"\n")
@@ -126,8 +134,8 @@ class RunningNode:
         settings, store, keys, clock = node.settings, node.store, node.keys, node.clock
         runtime = WasmRuntime()
         self.feed = EventFeed()
-        self.replicas = Replicas(store)
-        intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, node.tokens.end_bound, _alarm)
+        self.replicas = node.replicas
+        intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm)
         authorship = Authorship(intake, self._announce)
         self.applications = ApplicationService(store, runtime)
         server = PeerServer(store, intake, authorship, clock)
@@ -171,6 +179,7 @@ class RunningNode:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
         self.transport.close()
+        self.replication.close()
 
 
 def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:

@@ -1,5 +1,6 @@
 """Typed identifiers: 32 bytes inside, base58 (Bitcoin alphabet) outside."""
 
+from functools import lru_cache
 from typing import ClassVar, Self
 
 import base58
@@ -15,6 +16,16 @@ class BadIdError(InvalidInputError):
 
     code = "bad_id"
     next_step = "give the id as base58 of 32 bytes"
+
+
+@lru_cache(maxsize=4096)  # base58 costs as much as a read of the store, and the same ids come again and again
+def _read(text: str) -> bytes:
+    return base58.b58decode(text)
+
+
+@lru_cache(maxsize=4096)  # as above
+def _written(raw: bytes) -> str:
+    return base58.b58encode(raw).decode("ascii")
 
 
 class Id32(bytes):
@@ -34,16 +45,17 @@ class Id32(bytes):
         Raises:
             BadIdError: not base58, or not 32 bytes.
         """
-        if not 0 < len(text) <= _LONGEST_TEXT:
+        # the library would cut off white space at the end, and one id would have many texts
+        if len(text) > _LONGEST_TEXT or not (text.isascii() and text.isalnum()):
             raise BadIdError(f"a {cls.kind} is base58 of 32 bytes")
         try:
-            raw = base58.b58decode(text)
+            raw = _read(text)
         except ValueError:
             raise BadIdError(f"a {cls.kind} is base58 of 32 bytes") from None
         return cls(raw)
 
     def __str__(self) -> str:
-        return base58.b58encode(bytes(self)).decode("ascii")
+        return _written(bytes(self))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self})"

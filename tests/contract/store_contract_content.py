@@ -44,6 +44,17 @@ class ContextsContract:
         assert record is not None
         assert (record.root_hash, record.application_id) == (b"r" * 32, application_id(5))
 
+    def test_addresses_of_other_nodes_are_kept_once_and_go_with_their_context(self, store: Store) -> None:
+        one, other = add_context(store, 0), add_context(store, 1)
+
+        store.write(lambda tx: tx.contexts.keep_endpoints(one, ["tcp/192.0.2.1:1", "tcp/192.0.2.2:1"]))
+        store.write(lambda tx: tx.contexts.keep_endpoints(one, ["tcp/192.0.2.1:1"]))
+        store.write(lambda tx: tx.contexts.keep_endpoints(other, ["tcp/192.0.2.1:1"]))
+
+        assert store.read(lambda tx: tx.contexts.endpoints()) == ("tcp/192.0.2.1:1", "tcp/192.0.2.2:1")
+        store.write(lambda tx: tx.contexts.remove(one))
+        assert store.read(lambda tx: tx.contexts.endpoints()) == ("tcp/192.0.2.1:1",)
+
     def test_a_change_of_a_context_that_is_gone_is_refused(self, store: Store) -> None:
         with pytest.raises(ConflictError):
             store.write(lambda tx: tx.contexts.set_root(context_id(), bytes(32)))

@@ -17,6 +17,7 @@ from tests.contract.store_records import AT, add_context, blob_id, context_id, o
 
 from meroid.service.ports.store import Store, Transaction
 from meroid.store import SqliteStore, StoreFailedError, StoreInUseError, StoreLockedError
+from meroid.store.writer import _Job
 
 KEY = "5e" * 32
 OTHER_KEY = "a1" * 32
@@ -82,7 +83,7 @@ def in_one_group(store: SqliteStore, works: list[Callable[[Transaction], None]])
         held.wait(10)
         for number, work in enumerate(works, start=1):
             futures.append(threads.submit(store.write, work))
-            while store._writer._queue.qsize() < number:
+            while len(store._writer._queue) < number:
                 time.sleep(0.0005)
         go_on.set()
         first.result(10)
@@ -168,6 +169,42 @@ class TestGroupCommit:
         monkeypatch.undo()
         assert store.read(lambda tx: tx.state.size(context_id())) == 0
         store.write(set_state(b"after", b"v"))
+
+    @pytest.mark.parametrize("leads", [False, True], ids=["while others lead", "when the lead came to it"])
+    def test_a_caller_that_is_interrupted_while_it_waits_stops_nobody(
+        self, store: SqliteStore, monkeypatch: pytest.MonkeyPatch, *, leads: bool
+    ) -> None:
+        add_context(store)
+        held, go_on, interrupted = threading.Event(), threading.Event(), threading.Event()
+        wait = _Job.wait
+
+        def interrupted_wait(job: _Job[object]) -> None:
+            if leads:
+                wait(job)
+            interrupted.set()
+            raise KeyboardInterrupt
+
+        def hold(_: Transaction) -> None:
+            held.set()
+            go_on.wait(10)
+
+        with ThreadPoolExecutor(2) as threads:
+            first = threads.submit(store.write, hold)
+            held.wait(10)
+            monkeypatch.setattr(_Job, "wait", interrupted_wait)
+            second = threads.submit(store.write, set_state(b"second", b"v"))
+            while not (interrupted.is_set() or store._writer._queue):
+                time.sleep(0.0005)
+            if leads:
+                go_on.set()
+            with pytest.raises(KeyboardInterrupt):
+                second.result(10)
+            go_on.set()
+            first.result(10)
+        monkeypatch.undo()
+
+        store.write(set_state(b"third", b"v"))
+        assert (store.read(lambda tx: tx.state.read(context_id(), b"second")) is not None) == leads
 
 
 def in_one_group_without_first(

@@ -2,21 +2,25 @@
 
 An envelope (`keys.envelope`) whose payload is a canonical map of all fields below. It is private
 to its holder and the holder's auth service, since it links a client key to an account; it is
-shown to a third party by choice alone.
+shown to a third party by choice alone. The key log has its digest, which covers the signature, so
+the log links nothing; a certificate in the log outlives rotations, until its serial is revoked.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from meroid import limits
-from meroid.errors import IntegrityError, InvalidInputError
+from meroid.account.account_state import VerifiedKeyLog
+from meroid.account.changes import Delegation
+from meroid.errors import ForbiddenError, IntegrityError, InvalidInputError
 from meroid.ids import ID_BYTES, AccountId, ContextId
-from meroid.keys.canonical import Value, canonical_bytes, parse_canonical
+from meroid.keys.canonical import Value, canonical_bytes, parse_canonical, tagged_hash
 from meroid.keys.envelope import Envelope
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Signer
 
 _TAG: Final = "meroid/delegation-certificate/v1"
+_DIGEST_TAG: Final = "meroid/delegation-certificate-digest/v1"
 _LATEST: Final = 2**63
 
 
@@ -34,12 +38,19 @@ class CertificateExpiredError(InvalidInputError):
     next_step = "have the certificate issued anew by the account"
 
 
+class CertificateNotInForceError(ForbiddenError):
+    """The account's key log doesn't have this certificate, or has it revoked."""
+
+    code = "certificate_not_in_force"
+    next_step = "have a new certificate issued by the account"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DelegationCertificate:
     """What the account key signs.
 
     `permissions` is the ceiling of what the client key may do for the account, sorted, each once.
-    `serial` counts the certificates of the account. Times in ms since the epoch, UTC; the
+    `serial` counts the certificates of the account: `next_serial` of its state. Times in ms since the epoch, UTC; the
     certificate holds before `expires_at`, or for good.
 
     Raises:
@@ -73,9 +84,19 @@ class DelegationCertificate:
         )
 
 
-def issue_certificate(certificate: DelegationCertificate, signer: Signer) -> bytes:
-    """Sign a certificate with the account's current key."""
-    return Envelope.sign(_TAG, certificate.payload(), signer).encoded
+def issue_certificate(certificate: DelegationCertificate, *signers: Signer) -> bytes:
+    """Sign a certificate with the account's current key or keys."""
+    return Envelope.sign(_TAG, certificate.payload(), *signers).encoded
+
+
+def certificate_digest(data: bytes) -> bytes:
+    """What the key log says of a certificate; 32 bytes."""
+    return tagged_hash(_DIGEST_TAG, data)
+
+
+def delegation_of(certificate: DelegationCertificate, data: bytes) -> Delegation:
+    """The change of the key log that puts an issued certificate in force."""
+    return Delegation(serial=certificate.serial, certificate=certificate_digest(data))
 
 
 def verify_certificate(data: bytes, account_key: PublicKey, *, at: int) -> DelegationCertificate:
@@ -89,11 +110,36 @@ def verify_certificate(data: bytes, account_key: PublicKey, *, at: int) -> Deleg
         BadSignatureError, BadPublicKeyError: the signature or the client key doesn't hold.
         CertificateExpiredError: it ended.
     """
-    if len(data) > limits.CERTIFICATE_BYTES.value:
-        raise BadCertificateError(f"a certificate has at most {limits.CERTIFICATE_BYTES.value} bytes")
-    envelope = Envelope.parse(data)
+    envelope = _envelope(data)
     if envelope.signers != (account_key,):
         raise BadCertificateError("the certificate is not signed by this account key, and by it alone")
+    return _certificate(envelope, at)
+
+
+def verify_delegated(data: bytes, log: VerifiedKeyLog, *, at: int) -> DelegationCertificate:
+    """Verify a certificate that an account's key log says is in force; `at` in ms since the epoch.
+
+    The log's entry was signed by the account's keys of its time, so those may be retired by now.
+
+    Raises:
+        CertificateNotInForceError: of another account, revoked, or not in the log.
+        BadCertificateError, CertificateExpiredError and others: as `verify_certificate`.
+    """
+    certificate = _certificate(_envelope(data), at)
+    if certificate.account_id != log.account_id:
+        raise CertificateNotInForceError("the certificate is of another account")
+    if log.state.delegations.get(certificate.serial) != certificate_digest(data):
+        raise CertificateNotInForceError("the account's key log has no such certificate in force")
+    return certificate
+
+
+def _envelope(data: bytes) -> Envelope:
+    if len(data) > limits.CERTIFICATE_BYTES.value:
+        raise BadCertificateError(f"a certificate has at most {limits.CERTIFICATE_BYTES.value} bytes")
+    return Envelope.parse(data)
+
+
+def _certificate(envelope: Envelope, at: int) -> DelegationCertificate:
     envelope.verify(_TAG)
     certificate = _parse(parse_canonical(envelope.payload))
     if certificate.expires_at is not None and at >= certificate.expires_at:

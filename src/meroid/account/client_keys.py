@@ -1,8 +1,10 @@
 """Client keys: where each stands in the derivation tree, and the subtree that one device holds."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from meroid import limits
 from meroid.keys.commitment import GENERATIONS, commit_to_all
 from meroid.keys.derivation import INDEX_END, BadKeyPathError, ExtendedKey
 from meroid.keys.public import PublicKey
@@ -100,6 +102,36 @@ class DeviceKeys:
             BadKeyPathError: slot or generation is out of range.
         """
         return self._derive(self._node.child(slot), slot, generation)
+
+    def used_slots(
+        self, is_used: Callable[[PublicKey], bool], *, gap: int = limits.UNBOUND_IDENTITIES.value + 1
+    ) -> Iterator[ClientKeys]:
+        """Find the slots that were used before a restore, one by one, and keep none of them.
+
+        Gives the keys of the latest generation that was used. Ends behind `gap` unused slots in a row:
+        a device never has more unbound ones, so no used slot lies further on.
+
+        Args:
+            is_used: whether a client key is, or ever was, a member of some context.
+            gap: unused slots in a row that mean the end.
+        """
+        slot = unused = 0
+        while unused < gap and slot < INDEX_END:
+            latest = self._latest_used(slot, is_used)
+            unused = 0 if latest is not None else unused + 1
+            if latest is not None:
+                yield latest
+            slot += 1
+
+    def _latest_used(self, slot: int, is_used: Callable[[PublicKey], bool]) -> ClientKeys | None:
+        node = self._node.child(slot)
+        latest = None
+        for generation in range(GENERATIONS):
+            keys = self._derive(node, slot, generation)
+            if not is_used(keys.public_key):
+                break
+            latest = keys
+        return latest
 
     def next_keys_commitment(self, *, slot: int, generation: int = 0) -> bytes:
         """What the keys of this generation commit to: all later ones of the slot; 32 bytes.

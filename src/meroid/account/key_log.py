@@ -1,149 +1,55 @@
 """The key log of an account: a hash chain of signed entries that anyone verifies from bytes alone.
 
-An entry is an envelope (`keys.envelope`) whose payload is a canonical map:
+The id of the inception *is* the account's id. Its two fields, the first account key and the digest
+of the second, follow from the words alone, and so does the id. `key_log_entry` has the formats.
 
-| kind | fields beside `kind` |
-|---|---|
-| `inception` | `key`: the account key, generation 0; `next`: digest of generation 1 |
-| `device` | `seq`, `prev`, `device`: the number that is claimed |
+Who signs what:
 
-`seq` counts from 0, the inception; `prev` is the id of the entry before. An entry's id hashes the
-payload without its signatures, and the id of the inception *is* the account's id. So the words
-alone, from which both its fields follow, give the id.
+- **Anything but a change of keys**: `threshold` of the current account keys.
+- **Rotation**: the keys whose digests the change before named (all that it puts in force, and at
+  least as many of them sign as that change asked for). So the current key can't rotate, and the
+  keys that can were never shown. Two further groups may sign it too, and it weighs more in a fork:
+  the outgoing keys, and the recovery set. It also states the recovery set from then on; nothing else
+  sets, replaces or removes one, so the current key can't do that either.
+- **Recovery**: `threshold` members of the recovery set, and the new keys, to show that somebody
+  holds them. It needs no key of the account.
+
+A retired key never returns. An entry that isn't entitled is refused, and nothing changes.
+
+**A stolen current key** can claim and revoke devices, bind and remove root keys, delegate and
+revoke client keys, and fork the log below these entries. It can't rotate, touch the recovery set,
+recover, or derive any other key. The owner rotates on the last entry that is the owner's own: this
+outranks all that the thief made (`key_log_branches`), and the stolen key is retired for good.
+**Stolen next key**, without the current one: a rotation that outgoing keys don't sign, outranked
+by the owner's, which they do. **Stolen retired key**: nothing; its forks are outranked. **Both, two
+in a row**: the rotation between them can be made twice, and is contested until a recovery.
+**Stolen seed**: every key of the line; only the recovery set outranks it, and only if it was set
+before the fork. So who fears for the words keeps the recovery set, or the keys of a threshold account, elsewhere.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
 
-from meroid import limits
+from meroid.account.account_state import VerifiedKeyLog
+from meroid.account.authority import next_key_digest
+from meroid.account.changes import Change, DeviceClaim
+from meroid.account.key_log_entry import ENTRY_TAG, KeyLogEntry, change_payload, inception_payload, parse_change
+from meroid.account.key_log_errors import KeyLogGapError
+from meroid.account.key_log_verifier import KeyLogVerifier
 from meroid.account.seed import Seed
-from meroid.errors import ConflictError, IntegrityError
-from meroid.ids import ID_BYTES, AccountId
-from meroid.keys.canonical import Encodable, Value, canonical_bytes, parse_canonical, tagged_hash
-from meroid.keys.derivation import INDEX_END
+from meroid.ids import AccountId
+from meroid.keys.canonical import tagged_message
 from meroid.keys.envelope import Envelope
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Signer
-
-_TAG: Final = "meroid/key-log-entry/v1"
-_NEXT_KEY_TAG: Final = "meroid/next-account-key/v1"
-_INCEPTION, _DEVICE = "inception", "device"
-
-
-class BadKeyLogEntryError(IntegrityError):
-    """An entry doesn't have the fields of its kind, or stands where its kind can't."""
-
-    code = "bad_key_log_entry"
-    next_step = "get the key log again from another node of the account"
-
-
-class UnknownKeyLogKindError(IntegrityError):
-    """An entry is of a kind that this version doesn't know, so nothing after it can be judged."""
-
-    code = "key_log_unknown_kind"
-    next_step = "update meroid, then verify the key log again"
-
-
-class KeyLogGapError(IntegrityError):
-    """An entry is missing, or stands twice: the numbers don't count up by one from 0."""
-
-    code = "key_log_gap"
-    next_step = "get the whole key log, in order, from another node of the account"
-
-
-class KeyLogReplacedError(IntegrityError):
-    """An entry doesn't build on the one before it: one of the two is from another log or a fork."""
-
-    code = "key_log_replaced"
-    next_step = "compare the key log with that of another node of the account; somebody may have replaced entries"
-
-
-class WrongKeyLogSignerError(IntegrityError):
-    """An entry is signed by another key than the one in force."""
-
-    code = "key_log_wrong_signer"
-    next_step = "sign the entry with the account's current key"
-
-
-class DeviceTakenError(ConflictError):
-    """The device number is claimed already."""
-
-    code = "device_taken"
-    next_step = "claim the next free device number"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyLogEntry:
-    """One entry as it is stored and sent."""
-
-    envelope: Envelope
-
-    @classmethod
-    def parse(cls, data: bytes) -> Self:
-        """Read an entry; nothing is verified yet.
-
-        Raises:
-            BadKeyLogEntryError: too large.
-            NotCanonicalError, BadEnvelopeError: not an envelope.
-        """
-        if len(data) > limits.KEY_LOG_ENTRY.value:
-            raise BadKeyLogEntryError(f"an entry has at most {limits.KEY_LOG_ENTRY.value} bytes")
-        return cls(envelope=Envelope.parse(data))
-
-    @property
-    def entry_id(self) -> bytes:
-        """Hash of the payload, 32 bytes; for an inception, the account's id."""
-        return tagged_hash(_TAG, self.envelope.payload)
-
-    @property
-    def encoded(self) -> bytes:
-        """The canonical bytes."""
-        return self.envelope.encoded
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccountState:
-    """What the entries so far amount to."""
-
-    account_id: AccountId
-    current_key: PublicKey
-    next_digest: bytes
-    devices: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VerifiedKeyLog:
-    """A key log that holds: its state, its length, and the id of its last entry."""
-
-    state: AccountState
-    length: int
-    head: bytes
-
-    @property
-    def account_id(self) -> AccountId:
-        """The account whose log it is."""
-        return self.state.account_id
-
-    def next_device(self) -> int:
-        """The lowest device number above all that are claimed."""
-        return max(self.state.devices, default=-1) + 1
-
-
-def next_key_digest(key: PublicKey) -> bytes:
-    """The digest by which an entry commits to the account key after the current one."""
-    return tagged_hash(_NEXT_KEY_TAG, key)
 
 
 def incept(seed: Seed) -> KeyLogEntry:
     """The first entry of an account's log; the same seed always gives the same one."""
     signer = seed.account_key(0)
-    payload: dict[str, Encodable] = {
-        "kind": _INCEPTION,
-        "key": signer.public_key,
-        "next": next_key_digest(seed.account_key(1).public_key),
-    }
-    return _signed(payload, signer)
+    payload = inception_payload(signer.public_key, next_key_digest(seed.account_key(1).public_key))
+    return KeyLogEntry.sign(payload, [signer])
 
 
 def account_id_of(seed: Seed) -> AccountId:
@@ -151,130 +57,100 @@ def account_id_of(seed: Seed) -> AccountId:
     return AccountId(incept(seed).entry_id)
 
 
-def claim_device(log: VerifiedKeyLog, device: int, signer: Signer) -> KeyLogEntry:
-    """The next entry: it claims a device number, signed by the account's current key.
-
-    Raises:
-        DeviceTakenError: the number is claimed already.
-        WrongKeyLogSignerError: the signer isn't the account's current key.
-    """
-    if device in log.state.devices:
-        raise DeviceTakenError(f"device {device} is claimed already")
-    if signer.public_key != log.state.current_key:
-        raise WrongKeyLogSignerError("a device is claimed by the account's current key")
-    return _signed({"kind": _DEVICE, "seq": log.length, "prev": log.head, "device": device}, signer)
-
-
-def verify_key_log(entries: Sequence[bytes]) -> VerifiedKeyLog:
-    """Verify a whole log, from its inception on.
+def verify_key_log(entries: Iterable[bytes]) -> VerifiedKeyLog:
+    """Verify a whole log, from its inception on; the entries are read once and not kept.
 
     Raises:
         KeyLogGapError: empty, or an entry is missing or stands twice.
+        KeyLogForkError: an entry follows the same one as the entry before it.
         KeyLogReplacedError: an entry doesn't build on the one before it.
-        WrongKeyLogSignerError, BadSignatureError: signed by another key, or not at all.
+        WrongGenerationError, WrongKeyLogSignerError, TooFewSignaturesError, BadSignatureError:
+            signed by a key of another generation, by a stranger, by too few, or not at all.
+        UncommittedKeyError, KeyReusedError, NoRecoverySetError, BadKeySetError, BadPublicKeyError:
+            a change of keys that can't be.
+        DeviceTakenError, DeviceNotClaimedError, RootKeyBoundError, RootKeyNotBoundError,
+        DelegationNotLiveError: it does what was done, or undoes what wasn't.
         UnknownKeyLogKindError, BadKeyLogEntryError, BadEnvelopeError, NotCanonicalError: an
             entry can't be read.
-        BadPublicKeyError: the account key is no usable key.
-        DeviceTakenError: a device number is claimed twice.
     """
-    if not entries:
+    rest = iter(entries)
+    first = next(rest, None)
+    if first is None:
         raise KeyLogGapError("a key log has at least its inception")
-    fold = _Fold.begin(entries[0])
-    for entry in entries[1:]:
-        fold.add(entry)
-    return fold.verified()
+    verifier = KeyLogVerifier.begin(first)
+    for entry in rest:
+        verifier.add(entry)
+    return verifier.verified()
 
 
 def extend_key_log(log: VerifiedKeyLog, entry: bytes) -> VerifiedKeyLog:
     """Verify one more entry of a log that was verified before.
 
     Raises:
-        IntegrityError, ConflictError: as `verify_key_log`.
+        IntegrityError, ConflictError, NotFoundError: as `verify_key_log`.
     """
-    fold = _Fold(log)
-    fold.add(entry)
-    return fold.verified()
+    verifier = KeyLogVerifier(log)
+    verifier.add(entry)
+    return verifier.verified()
 
 
-class _Fold:
-    """The log so far; `devices` is a set that grows in place, so a long log costs linear time."""
+def claim_device(log: VerifiedKeyLog, device: int, *signers: Signer) -> KeyLogEntry:
+    """The next entry: it claims a device number, signed by the account's current key or keys.
 
-    __slots__ = ("_devices", "_head", "_length", "_state")
+    Raises:
+        DeviceTakenError: the number is claimed already.
+        WrongGenerationError, WrongKeyLogSignerError, TooFewSignaturesError: other signers.
+    """
+    return EntryDraft.of(log, DeviceClaim(device=device)).signed(*signers)
 
-    def __init__(self, log: VerifiedKeyLog) -> None:
-        self._state = log.state
-        self._devices = set(log.state.devices)
-        self._length = log.length
-        self._head = log.head
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryDraft:
+    """The next entry of a log before it is signed; those who sign may sit at different places.
+
+    Each of them reads the same payload (`parse`), looks at `change`, and signs; anyone assembles.
+    """
+
+    log: VerifiedKeyLog
+    change: Change
+    payload: bytes
 
     @classmethod
-    def begin(cls, data: bytes) -> Self:
-        entry = KeyLogEntry.parse(data)
-        match _fields(entry):
-            case {"kind": str() as kind} if kind not in {_INCEPTION, _DEVICE}:
-                raise UnknownKeyLogKindError("the first entry is of an unknown kind")
-            case {"kind": "inception", "key": bytes() as raw, "next": bytes() as digest, **rest} if not rest:
-                if len(raw) != ID_BYTES or len(digest) != 32:
-                    raise BadKeyLogEntryError("a key and a digest have 32 bytes each")
-            case {"seq": int()}:
-                raise KeyLogGapError("the key log doesn't begin with its inception")
-            case _:
-                raise BadKeyLogEntryError("the first entry is not an inception")
-        key = PublicKey(raw).checked()
-        _check_signed(entry, key)
-        head = entry.entry_id
-        state = AccountState(account_id=AccountId(head), current_key=key, next_digest=digest, devices=frozenset())
-        return cls(VerifiedKeyLog(state=state, length=1, head=head))
+    def of(cls, log: VerifiedKeyLog, change: Change) -> Self:
+        """The entry that makes this change on top of this log."""
+        return cls(log=log, change=change, payload=change_payload(log.length, log.head, change))
 
-    def add(self, data: bytes) -> None:
-        entry = KeyLogEntry.parse(data)
-        fields = _fields(entry)
-        match fields:
-            case {"kind": "inception"}:
-                raise BadKeyLogEntryError("an inception stands only at the beginning of a key log")
-            case {"kind": str() as kind} if kind != _DEVICE:
-                raise UnknownKeyLogKindError("an entry is of an unknown kind")
-            case {"kind": "device", "seq": int() as seq, "prev": bytes() as prev, "device": int() as device, **rest}:
-                if rest or isinstance(seq, bool) or isinstance(device, bool):
-                    raise BadKeyLogEntryError("a device entry has kind, seq, prev and device")
-            case _:
-                raise BadKeyLogEntryError("an entry lacks a field of its kind")
-        self._check_place(seq, prev)
-        _check_signed(entry, self._state.current_key)
-        self._claim(device)
-        self._length += 1
-        self._head = entry.entry_id
+    @classmethod
+    def parse(cls, log: VerifiedKeyLog, payload: bytes) -> Self:
+        """Read what somebody else drafted for the same log.
 
-    def verified(self) -> VerifiedKeyLog:
-        state = replace(self._state, devices=frozenset(self._devices))
-        return VerifiedKeyLog(state=state, length=self._length, head=self._head)
+        Raises:
+            KeyLogGapError, KeyLogForkError, KeyLogReplacedError: drafted for another place.
+            UnknownKeyLogKindError, BadKeyLogEntryError, BadKeySetError, NotCanonicalError: unreadable.
+        """
+        seq, prev, change = parse_change(payload)
+        KeyLogVerifier(log).check_place(seq, prev, b"")
+        return cls(log=log, change=change, payload=payload)
 
-    def _check_place(self, seq: int, prev: bytes) -> None:
-        if seq != self._length:
-            raise KeyLogGapError(f"entry {seq} stands where entry {self._length} belongs")
-        if prev != self._head:
-            raise KeyLogReplacedError(f"entry {seq} doesn't build on the entry before it")
+    def sign(self, signer: Signer) -> tuple[PublicKey, bytes]:
+        """One signature: the key and 64 bytes."""
+        return signer.public_key, signer.sign(tagged_message(ENTRY_TAG, self.payload))
 
-    def _claim(self, device: int) -> None:
-        if not 0 <= device < INDEX_END:
-            raise BadKeyLogEntryError("the device number is outside of the derivation tree")
-        if device in self._devices:
-            raise DeviceTakenError(f"device {device} is claimed twice")
-        self._devices.add(device)
+    def assemble(self, signatures: Iterable[tuple[PublicKey, bytes]]) -> KeyLogEntry:
+        """The entry with its signatures, verified on top of the log.
 
+        Raises:
+            IntegrityError, ConflictError, NotFoundError: as `verify_key_log`.
+        """
+        envelope = Envelope(payload=self.payload, signatures=tuple(sorted(signatures)))
+        entry = KeyLogEntry(envelope=envelope)
+        extend_key_log(self.log, entry.encoded)
+        return entry
 
-def _signed(payload: Mapping[str, Encodable], signer: Signer) -> KeyLogEntry:
-    return KeyLogEntry(envelope=Envelope.sign(_TAG, canonical_bytes(payload), signer))
+    def signed(self, *signers: Signer) -> KeyLogEntry:
+        """The entry, signed by these keys and verified on top of the log.
 
-
-def _fields(entry: KeyLogEntry) -> Mapping[int | str, Value]:
-    fields = parse_canonical(entry.envelope.payload)
-    if not isinstance(fields, dict):
-        raise BadKeyLogEntryError("the payload of an entry is a map")
-    return fields
-
-
-def _check_signed(entry: KeyLogEntry, key: PublicKey) -> None:
-    if entry.envelope.signers != (key,):
-        raise WrongKeyLogSignerError("the entry is not signed by the account's current key, and by it alone")
-    entry.envelope.verify(_TAG)
+        Raises:
+            IntegrityError, ConflictError, NotFoundError: as `verify_key_log`.
+        """
+        return self.assemble(self.sign(signer) for signer in signers)

@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import secrets
 import unicodedata
+from collections.abc import Mapping
 from typing import Final
 
 from meroid import limits
@@ -45,6 +47,13 @@ class BadPhraseChecksumError(InvalidInputError):
     next_step = "compare every word and their order with the sheet"
 
 
+class PhraseNotConfirmedError(InvalidInputError):
+    """The words that were asked for aren't those of the phrase."""
+
+    code = "phrase_not_confirmed"
+    next_step = "read the words from the sheet again, and write the sheet anew if it differs"
+
+
 def phrase_of(entropy: Secret) -> Secret:
     """The words of 16 or 32 bytes of entropy, as ASCII text with single spaces."""
     raw = entropy.reveal()
@@ -81,6 +90,26 @@ def entropy_of(text: str) -> Secret:
 def stretch(phrase: Secret) -> Secret:
     """The BIP-39 seed of a phrase, with an empty passphrase: 64 bytes."""
     return Secret(hashlib.pbkdf2_hmac("sha512", phrase.reveal(), _SALT, _ROUNDS))
+
+
+def places_to_confirm(phrase: Secret, count: int = 3) -> tuple[int, ...]:
+    """Numbers of words to ask for, from 1 and in order, so that who wrote the phrase down shows it."""
+    places = range(1, len(phrase.reveal().split()) + 1)
+    return tuple(sorted(secrets.SystemRandom().sample(places, count)))
+
+
+def confirm_phrase(phrase: Secret, answers: Mapping[int, str]) -> None:
+    """Check the words that were asked for, by their number; case and space around them don't matter.
+
+    Raises:
+        PhraseNotConfirmedError: nothing was answered, or a word is another one; only its number is named.
+    """
+    words = phrase.reveal().decode("ascii").split()
+    if not answers:
+        raise PhraseNotConfirmedError("no word was given")
+    for place, answer in sorted(answers.items()):
+        if not 1 <= place <= len(words) or answer.strip().lower() != words[place - 1]:
+            raise PhraseNotConfirmedError(f"word {place} is another one in the phrase")
 
 
 def _decode(words: list[str]) -> bytes:

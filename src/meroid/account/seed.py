@@ -5,6 +5,7 @@
 | `m/44'/397'/0'` | account key, generation 0: the path of NEAR wallets |
 | `m/44'/397'/2'/g'` | account key, generation g > 0 |
 | `m/44'/397'/1'/device'/slot'/generation'` | client key |
+| `m/44'/397'/3'` | no key pair: the secret from which the keys of backups and salts are expanded |
 """
 
 import secrets
@@ -17,7 +18,7 @@ from meroid.keys.signer import Secret
 from meroid.keys.software import SoftwareSigner
 
 _ACCOUNT_NODE: Final = (44, 397)
-_FIRST_ACCOUNT_KEY, _DEVICES, _LATER_ACCOUNT_KEYS = 0, 1, 2
+_FIRST_ACCOUNT_KEY, _DEVICES, _LATER_ACCOUNT_KEYS, _BACKUP = 0, 1, 2, 3
 
 
 class Seed:
@@ -80,6 +81,10 @@ class Seed:
         if keys is None:
             keys = self._devices[number] = DeviceKeys(number, self._root().derive((_DEVICES, number)))
         return keys
+
+    def backup_secret(self) -> Secret:
+        """32 bytes to `expand` keys and salts from that the words alone must give back; signs nothing."""
+        return self._root().derive((_BACKUP,)).secret
 
     def client_keys(self, path: ClientKeyPath) -> ClientKeys:
         """Derive the keys of a path."""

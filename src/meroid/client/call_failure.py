@@ -47,11 +47,18 @@ def call_failure(answer: object) -> CallFailure | None:
     given = _application_error(facts.get("data"))
     return CallFailure(
         kind=kind,
-        reason=_text(ours.get("reason")) or _reason(facts.get("data"), given=given),
+        reason=_runtime_text(kind, facts.get("data"), given=given)
+        or _text(ours.get("reason"))
+        or _reason(facts.get("data"), given=given),
         application_error=given,
         code=_text(ours.get("code")),
         next_step=_text(ours.get("next")) or _advice(kind, given=given),
     )
+
+
+def _runtime_text(kind: str, data: object, *, given: object) -> str:
+    """What the runtime says of a method that failed without an error value; it tells more than the node's reason."""
+    return _text(data) if kind == "FunctionCallError" and given is None else ""
 
 
 def _advice(kind: str, *, given: object) -> str:

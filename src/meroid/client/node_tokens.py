@@ -46,6 +46,11 @@ class NodeTokens:
         if self._registry is not None and self._name is not None:
             self._registry.keep_tokens(self._name, tokens)
 
+    def username(self) -> str | None:
+        """The name that was given at the last log-in with a password, if it was here."""
+        name = self._cache.read().get("username") if self._is_ours() else None
+        return name if isinstance(name, str) else None
+
     def clear(self) -> bool:
         """Forget both copies; whether there were any."""
         had = self.load() is not None

@@ -1,7 +1,7 @@
 """Routes of aliases (`wire/node.md` §1.6)."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 from meroid.access.decide import Resource
 from meroid.access.permissions import parse_permission
@@ -9,20 +9,21 @@ from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SocketEndpoint
 from meroid.ids import ApplicationId, ContextId, Id32
 from meroid.keys.public import PublicKey
-from meroid.service.aliases import AliasService
+from meroid.service.aliases import AliasService, BadAliasError
 from meroid.service.ports.content import AliasScope
 from meroid.wire import admin_api as shapes
-from meroid.wire.json_body import WrongShapeError
+from meroid.wire.json_body import FieldRefusedError
 
+_Bodies: TypeAlias = shapes.ContextAliasBody | shapes.ApplicationAliasBody | shapes.IdentityAliasBody
 _KIND: Final[dict[AliasScope, type[Id32]]] = {
     AliasScope.CONTEXT: ContextId,
     AliasScope.APPLICATION: ApplicationId,
     AliasScope.IDENTITY: PublicKey,
 }
-_FIELD: Final = {
-    AliasScope.CONTEXT: "contextId",
-    AliasScope.APPLICATION: "applicationId",
-    AliasScope.IDENTITY: "identity",
+_BODY: Final[dict[AliasScope, type[_Bodies]]] = {
+    AliasScope.CONTEXT: shapes.ContextAliasBody,
+    AliasScope.APPLICATION: shapes.ApplicationAliasBody,
+    AliasScope.IDENTITY: shapes.IdentityAliasBody,
 }
 
 
@@ -53,15 +54,11 @@ class AliasesApi:
         ]
 
     def _create(self, scope: AliasScope, request: ApiRequest) -> ApiResponse:
-        body = request.json(shapes.AliasBody)
-        given = {
-            AliasScope.CONTEXT: body.context_id,
-            AliasScope.APPLICATION: body.application_id,
-            AliasScope.IDENTITY: body.identity,
-        }[scope]
-        if given is None:
-            raise WrongShapeError(_FIELD[scope], f"missing field `{_FIELD[scope]}`")
-        self._aliases.create(scope, _context(request), body.alias, _KIND[scope].parse(given))
+        body = request.json(_BODY[scope])
+        try:
+            self._aliases.create(scope, _context(request), body.alias, body.target)
+        except BadAliasError as refusal:
+            raise FieldRefusedError("alias", refusal) from None
         return ApiResponse.data(None)
 
     def _lookup(self, scope: AliasScope, request: ApiRequest) -> ApiResponse:

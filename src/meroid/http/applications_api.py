@@ -1,24 +1,29 @@
 """Routes of applications (`wire/node.md` §1.2) and of peers."""
 
-from collections.abc import Callable, Mapping
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from meroid import limits
-from meroid.access.decide import Resource
+from meroid.access.decide import Allowed, Resource, decide
 from meroid.access.permissions import ADMIN, parse_permission
+from meroid.access.principal import Principal
 from meroid.auth.first_owner import Peer, is_loopback_address
 from meroid.errors import ForbiddenError, InvalidInputError
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SocketEndpoint
 from meroid.ids import ApplicationId
-from meroid.service.applications import ApplicationService
+from meroid.service.applications import ApplicationService, ApplicationTooLargeError
 from meroid.service.ports.content import ApplicationRecord
 from meroid.wire import admin_api as shapes
 
 _LIST: Final = parse_permission("application:list")
 _INSTALL: Final = parse_permission("application:install")
 _UNINSTALL: Final = parse_permission("application:uninstall")
+_NO_FILE: Final = "the path names no file that the node can read"
+_PIECE: Final = 1024 * 1024
 _LOCAL_SOURCE: Final = "file:///"  # an address without a path: where it lay is nobody's business
 
 
@@ -65,9 +70,10 @@ class ApplicationsApi:
         )
         return ApiResponse.data({"applicationId": str(record.application_id)})
 
-    def list(self, _: ApiRequest) -> ApiResponse:
-        """All applications."""
-        return ApiResponse.data({"apps": [_application(record) for record in self._applications.list()]})
+    def list(self, request: ApiRequest) -> ApiResponse:
+        """All applications, as far as the caller's token goes."""
+        seen = [each for each in self._applications.list() if _sees(request.principal, each)]
+        return ApiResponse.data({"apps": [_application(record) for record in seen]})
 
     def get(self, request: ApiRequest) -> ApiResponse:
         """One application, or null."""
@@ -89,20 +95,37 @@ def _named(params: Mapping[str, str]) -> Resource:
     return Resource(application=ApplicationId.parse(params["application_id"]))
 
 
+def _sees(principal: Principal, record: ApplicationRecord) -> bool:
+    return isinstance(decide(principal, _LIST, Resource(application=record.application_id)), Allowed)
+
+
 def _is_direct(peer: Peer) -> bool:
     return is_loopback_address(peer.address) and not peer.forwarded and not peer.via_proxy
 
 
 def _read(path: Path) -> bytes:
-    """The file, if it is one and not larger than a module may be."""
+    """The file, if it is a regular one and not larger than a module may be; never waits for whoever writes it."""
     try:
         if not path.is_absolute() or not path.is_file():
-            raise FileUnreadableError("the path names no file that the node can read")
-        if path.stat().st_size > limits.APPLICATION_BYTES.value:
-            raise FileUnreadableError("the file is larger than an application may be")
-        return path.read_bytes()
+            raise FileUnreadableError(_NO_FILE)
+        # it may have become a pipe or a device since then, and opening those would wait
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise FileUnreadableError(_NO_FILE)
+            return b"".join(_pieces(file))
     except (OSError, ValueError):
-        raise FileUnreadableError("the path names no file that the node can read") from None
+        raise FileUnreadableError(_NO_FILE) from None
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    """What is in a file, whatever size it says it has: those of the system say nothing, and some never end."""
+    most, size = limits.APPLICATION_BYTES.value, 0
+    while piece := file.read(_PIECE):
+        size += len(piece)
+        if size > most:
+            raise ApplicationTooLargeError(f"an application has at most {most} bytes")
+        yield piece
 
 
 def _application(record: ApplicationRecord) -> shapes.ApplicationData:

@@ -1,5 +1,6 @@
 """Routes of contexts, identities, invitations and capabilities (`wire/node.md` §1.3 to §1.5)."""
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,10 +20,12 @@ from meroid.access.permissions import (
 from meroid.access.principal import Principal
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
-from meroid.ids import ApplicationId, ContextId, Id32
+from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
-from meroid.service.contexts import ContextService, ContextView, Founding
-from meroid.service.gate import Gate
+from meroid.ledger.capability import Capability
+from meroid.ledger.operation import Grant, Remove, Revoke
+from meroid.service.contexts import Change, ContextService, ContextView, Founding
+from meroid.service.gate import Gate, PermissionDeniedError
 from meroid.service.invitations import Ticket, decode_ticket, encode_ticket
 from meroid.service.joining import JoiningService, WrongInviteeError
 from meroid.service.replica import ContextNotFoundError
@@ -33,6 +36,7 @@ from meroid.wire.json_body import decode_json
 _INVITE: Final = parse_permission("context:invite")
 _GRANT: Final = parse_permission("context:capabilities:grant")
 _REVOKE: Final = parse_permission("context:capabilities:revoke")
+_SYNC_S: Final = 20.0  # syncing of further contexts isn't begun after so long
 _ONE: Final = "/admin-api/contexts/{context_id}"
 
 
@@ -73,12 +77,11 @@ class ContextsApi:
     def create(self, request: ApiRequest) -> ApiResponse:
         """Make a context."""
         body = request.json(shapes.CreateContextBody)
-        application_id = ApplicationId.parse(body.application_id)
-        self._gate.authorise(request.principal, CREATE_CONTEXT, Resource(application=application_id))
+        self._gate.authorise(request.principal, CREATE_CONTEXT, Resource(application=body.application_id))
         founding = Founding(
-            application_id=application_id,
+            application_id=body.application_id,
             protocol=body.protocol,
-            seed=None if body.context_seed is None else bytes(Id32.parse(body.context_seed)),
+            seed=None if body.context_seed is None else bytes(body.context_seed),
             parameters=bytes(body.initialization_params),
         )
         context_id, member = self._contexts.create(request.principal, founding, request.at)
@@ -126,19 +129,29 @@ class ContextsApi:
     def grant(self, request: ApiRequest) -> ApiResponse:
         """Give capabilities, in both body forms."""
         context_id, signer, pairs = self._capabilities(request, _GRANT)
-        for member, name in pairs:
-            self._grant(request, context_id, signer, member, name)
+        bodies = [
+            Grant(member=member, capability=capability)
+            for member, name in pairs
+            for capability in shapes.capabilities_named(name)
+            if capability not in self._contexts.capabilities_of(request.principal, context_id, member)
+        ]
+        self._contexts.change(request.principal, context_id, signer, list(dict.fromkeys(bodies)), request.at)
         return ApiResponse.data(None)
 
     def revoke(self, request: ApiRequest) -> ApiResponse:
         """Take capabilities, in both body forms; `Member` ends the membership."""
         context_id, signer, pairs = self._capabilities(request, _REVOKE)
+        ended = {member for member, name in pairs if name == shapes.MEMBERSHIP}
+        bodies: list[Change] = [Remove(member=member, frontier=(), cascade=()) for member in sorted(ended)]
         for member, name in pairs:
-            if name == shapes.MEMBERSHIP:
-                self._contexts.remove(request.principal, context_id, signer, member, request.at)
-                continue
-            for capability in shapes.capabilities_named(name):
-                self._contexts.revoke(request.principal, context_id, signer, member, capability, request.at)
+            if member not in ended:
+                named = shapes.capabilities_named(name)
+                held = self._contexts.capabilities_of(request.principal, context_id, member)
+                # a name for several takes those that are there; where there are none, the rules refuse one of them
+                taken = [capability for capability in named if capability in held] or named[:1]
+                bodies += [Revoke(member=member, capability=capability, frontier=()) for capability in taken]
+        bodies.sort(key=lambda body: _lacks_later(body, signer))
+        self._contexts.change(request.principal, context_id, signer, list(dict.fromkeys(bodies)), request.at)
         return ApiResponse.data(None)
 
     def sync(self, request: ApiRequest) -> ApiResponse:
@@ -146,10 +159,26 @@ class ContextsApi:
         return self._in_context(request, EXECUTE, self._synced)
 
     def sync_all(self, request: ApiRequest) -> ApiResponse:
-        """The same for every context that the caller sees."""
+        """The same for every context in which the caller may execute, as many as there is time for.
+
+        Raises:
+            PermissionDeniedError: there are contexts, but it may execute in none of them.
+        """
+        until = time.monotonic() + _SYNC_S
+        refused: PermissionDeniedError | None = None
+        permitted = []
         for view in self._contexts.list(request.principal):
-            if self._sees(request.principal, view):
-                self._contexts.sync(request.principal, view.context_id)
+            try:
+                self._may(request.principal, EXECUTE, view.context_id)
+            except PermissionDeniedError as refusal:
+                refused = refusal
+            else:
+                permitted.append(view.context_id)
+        if refused is not None and not permitted:
+            raise refused
+        for context_id in permitted:
+            if time.monotonic() < until:  # the wire promises no more than that syncing begins
+                self._contexts.sync(request.principal, context_id)
         return ApiResponse.data(None)
 
     def generate_identity(self, request: ApiRequest) -> ApiResponse:
@@ -160,13 +189,11 @@ class ContextsApi:
     def invite(self, request: ApiRequest) -> ApiResponse:
         """Invite a named key."""
         body = request.json(shapes.InviteBody)
-        context_id, inviter = ContextId.parse(body.context_id), PublicKey.parse(body.inviter_id)
-        invitee = PublicKey.parse(body.invitee_id)
-        self._may(request.principal, _INVITE, context_id, inviter)
-        ticket = self._joining.invite(request.principal, context_id, inviter, invitee, request.at)
+        self._may(request.principal, _INVITE, body.context_id, body.inviter_id)
+        ticket = self._joining.invite(request.principal, body.context_id, body.inviter_id, body.invitee_id, request.at)
         text = wire.InvitationText(
-            context_id=context_id,
-            invitee=invitee,
+            context_id=body.context_id,
+            invitee=body.invitee_id,
             protocol=wire.NETWORK,
             network=wire.NETWORK,
             contract=encode_ticket(ticket),
@@ -176,7 +203,7 @@ class ContextsApi:
     def invite_openly(self, request: ApiRequest) -> ApiResponse:
         """Invite whoever holds the invitation."""
         body = request.json(shapes.InviteOpenlyBody)
-        context_id, inviter = ContextId.parse(body.context_id), PublicKey.parse(body.inviter_id)
+        context_id, inviter = body.context_id, body.inviter_id
         self._may(request.principal, _INVITE, context_id, inviter)
         made = self._joining.invite_openly(request.principal, context_id, inviter, body.valid_for_blocks, request.at)
         data = wire.OpenInvitationData(
@@ -196,6 +223,7 @@ class ContextsApi:
         """Join with an invitation for a key of the caller."""
         body = request.json(shapes.JoinBody)
         text = wire.decode_invitation(body.invitation_payload)
+        wire.check_network(text.network)
         ticket = decode_ticket(text.context_id, text.contract)
         return self._joined(request, ticket, text.invitee, None)
 
@@ -203,26 +231,18 @@ class ContextsApi:
         """Join with an open invitation."""
         body = request.json(wire.JoinOpenlyBody)
         inner = body.invitation.invitation
+        wire.check_network(inner.network)
         ticket = decode_ticket(ContextId(bytes(inner.context_id)), inner.contract_id)
-        joiner = PublicKey.parse(body.new_member_public_key)
-        return self._joined(request, ticket, joiner, bytes(inner.secret_salt))
+        return self._joined(request, ticket, body.new_member_public_key, bytes(inner.secret_salt))
 
     def _joined(self, request: ApiRequest, ticket: Ticket, joiner: PublicKey, salt: bytes | None) -> ApiResponse:
-        if request.principal.is_bound:
-            raise WrongInviteeError("a token for one context can't join another")
+        if self._contexts.account_of(joiner) != request.principal.account_id:
+            raise WrongInviteeError(f"{joiner} is not an identity of this account")
         context_id, member = self._joining.join(request.principal, ticket, joiner, salt=salt, at=request.at)
         return ApiResponse.data({"contextId": str(context_id), "memberPublicKey": str(member)})
 
     def _synced(self, who: Principal, which: ContextId) -> None:
         self._contexts.sync(who, which)
-
-    def _grant(
-        self, request: ApiRequest, context_id: ContextId, signer: PublicKey, member: PublicKey, name: str
-    ) -> None:
-        held = {each.key: each.capabilities for each in self._contexts.members(request.principal, context_id)}
-        for capability in shapes.capabilities_named(name):
-            if capability not in held.get(member, frozenset()):
-                self._contexts.grant(request.principal, context_id, signer, member, capability, request.at)
 
     def _capabilities(
         self, request: ApiRequest, needed: Permission
@@ -232,17 +252,16 @@ class ContextsApi:
         self._may(request.principal, needed, context_id)
         given = request.json(msgspec.Raw)
         if bytes(given).lstrip().startswith(b"["):
-            pairs = decode_json(bytes(given), shapes.BareCapabilities)
-            signer = self._contexts.manager_of(request.principal, context_id)
+            pairs = decode_json(bytes(given), shapes.CapabilityPairs)
+            signer = request.principal.bound_executor or self._contexts.manager_of(request.principal, context_id)
         else:
             body = decode_json(bytes(given), shapes.CapabilitiesBody)
-            pairs, signer = body.capabilities, PublicKey.parse(body.signer_id)
-        parsed = [(PublicKey.parse(key), name) for key, name in pairs]
-        for _, name in parsed:
+            pairs, signer = body.capabilities, body.signer_id
+        for _, name in pairs:
             if name != shapes.MEMBERSHIP or needed is not _REVOKE:
                 shapes.capabilities_named(name)
         self._may(request.principal, needed, context_id, signer)
-        return context_id, signer, parsed
+        return context_id, signer, pairs
 
     def _in_context(
         self, request: ApiRequest, needed: Permission, work: Callable[[Principal, ContextId], Any]
@@ -267,6 +286,12 @@ class ContextsApi:
 
     def _sees(self, principal: Principal, view: ContextView) -> bool:
         return self._gate.sees(principal, Resource(context=view.context_id, application=view.application_id))
+
+
+def _lacks_later(body: Change, signer: PublicKey) -> tuple[bool, bool]:
+    """Puts in order what a member changes: what it takes from itself comes last, and the right to take at the very end."""
+    own = body.member == signer
+    return own, own and not (isinstance(body, Revoke) and body.capability is not Capability.MANAGE_MEMBERS)
 
 
 def _context(view: ContextView) -> shapes.ContextData:

@@ -25,7 +25,7 @@ class OriginRefusedError(ForbiddenError):
     """Pages of this origin may not call a node in proxy mode."""
 
     code = "origin_refused"
-    next_step = "open the page from this machine, or add its origin to server.cors.allowed_origins"
+    next_step = "open the page from this machine, or add its origin to server.allowed_origins"
 
 
 class Cors:

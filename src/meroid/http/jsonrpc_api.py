@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from meroid import limits
 from meroid.access.decide import Resource
 from meroid.access.permissions import EXECUTE
 from meroid.errors import MeroidError
@@ -16,7 +17,6 @@ from meroid.service.gate import Gate
 from meroid.service.ports.content import AliasScope
 from meroid.wire import jsonrpc as shapes
 from meroid.wire.envelope import JSON
-from meroid.wire.json_body import MalformedJsonError
 
 
 class JsonRpcApi:
@@ -40,15 +40,14 @@ class JsonRpcApi:
         details: dict[str, object] = {}
         try:
             params = shapes.decode_params(envelope)
-            details |= {"context_id": params.context_id, "public_key": params.executor_public_key}
+            details |= {"context_id": str(params.context_id), "public_key": str(params.executor_public_key)}
             output = self._execute(request, params, details)
         except MeroidError as error:
             return _failure(envelope.id, error, details)
         return ApiResponse(body=shapes.encode_result(envelope.id, output), content_type=JSON)
 
     def _execute(self, request: ApiRequest, params: shapes.ExecuteParams, details: dict[str, object]) -> bytes | None:
-        context_id = ContextId.parse(params.context_id)
-        executor = PublicKey.parse(params.executor_public_key)
+        context_id, executor = params.context_id, params.executor_public_key
         application = self._contexts.application_of(context_id)
         details["application_id"] = str(application)
         resource = Resource(
@@ -63,12 +62,7 @@ class JsonRpcApi:
             shapes.compact(params.args_json), params.substitute, lambda name: self._key_of(context_id, name)
         )
         call = Call(context_id=context_id, method=params.method, arguments=arguments, executor=executor)
-        output = self._execution.execute(request.principal, call, request.at)
-        try:
-            shapes.check_output(output)
-        except MalformedJsonError as problem:
-            raise shapes.OutputNotJsonError(problem.reason) from None
-        return output
+        return self._execution.execute(request.principal, call, request.at)
 
     def _key_of(self, context_id: ContextId, name: str) -> PublicKey:
         found = self._aliases.find(AliasScope.IDENTITY, context_id, name, PublicKey)
@@ -81,9 +75,16 @@ class JsonRpcApi:
 
 
 def _substituted(arguments: bytes, names: list[str], key_of: Callable[[str], PublicKey]) -> bytes:
-    """Every `{name}` of the listed names, replaced by the key that it stands for, in one pass over each."""
+    """Every `{name}` of the listed names, replaced by the key that it stands for, in one pass over each.
+
+    Raises:
+        AliasUnresolvedError: a name is neither an alias nor a key.
+        BadParamsError: the arguments would grow beyond the limit of a body.
+    """
     for name in names:
         arguments = arguments.replace(b"{%s}" % name.encode(), str(key_of(name)).encode())
+        if len(arguments) > limits.JSON_BODY.value:
+            raise shapes.BadParamsError("substitute: the arguments would be larger than a body may be")
     return arguments
 
 

@@ -1,11 +1,17 @@
-"""Uvicorn's HTTP/1.1 protocol with the bounds that it lacks: size of the head, time for it, discarded bytes."""
+"""Uvicorn's protocols with the bounds that they lack.
+
+HTTP/1.1: size of the head, time for it, discarded bytes. WebSocket: time for a client to take what it is sent.
+"""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from meroid import limits
+
+_CLOSING_S: Final = 12.0  # Uvicorn waits ten seconds for the answer to its closing frame
 
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
@@ -87,3 +93,55 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _refuse_head(self) -> None:
         self.transport.write(_TOO_LARGE)
         self.transport.close()
+
+
+class BoundedSocketProtocol(WebSocketsSansIOProtocol):
+    """One WebSocket; a client that doesn't take what it is sent is cut off.
+
+    Uvicorn waits for ever until what it has written is taken, also after it has decided to close.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to Uvicorn
+        super().__init__(*args, **kwargs)
+        self._stalled: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()  # pings would be answered into the same full buffer
+        self._stalled = self._cut_off_after(limits.SOCKET_STALL.value)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        _cancel(self._stalled)
+        if not self.transport.is_closing() and not self.read_paused:
+            self.transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        _cancel(self._stalled)
+        _cancel(self._closing)
+        super().connection_lost(exc)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._end_soon()
+
+    async def run_asgi(self) -> None:
+        try:
+            await super().run_asgi()
+        finally:
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        if not self.disconnected:
+            _cancel(self._closing)
+            self._closing = self._cut_off_after(_CLOSING_S)
+
+    def _cut_off_after(self, seconds: float) -> asyncio.TimerHandle:
+        return self.loop.call_later(seconds, self.transport.abort)
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 
 from meroid import limits
 from meroid.errors import ConflictError, InvalidInputError
-from meroid.http.protocol import BoundedHttpProtocol
+from meroid.http.protocol import BoundedHttpProtocol, BoundedSocketProtocol
 
 _log: Final = structlog.get_logger("meroid.http")
 _BACKLOG: Final = 1024
@@ -129,7 +129,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=BoundedHttpProtocol,
-        ws="websockets-sansio",
+        ws=BoundedSocketProtocol,
         ws_max_size=_SOCKET_MESSAGE,
         ws_per_message_deflate=False,  # some 300 kB for each connection, for events of a few hundred bytes
         lifespan="off",

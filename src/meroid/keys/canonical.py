@@ -22,6 +22,8 @@ Encodable: TypeAlias = (
 
 _SEPARATOR: Final = b"\x00"
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _SIMPLE = 0, 1, 2, 3, 4, 5, 7
+_ONE_BYTE_FOLLOWS: Final = 24  # arguments below stand in the head itself
+_BYTES_HEAD, _TEXT_HEAD = _BYTES << 5, _TEXT << 5
 _SIMPLE_VALUES: Final = {0xF4: False, 0xF5: True, 0xF6: None}
 
 
@@ -79,19 +81,21 @@ def tagged_message(tag: str, message: bytes) -> bytes:
 def _read(data: bytes, at: int, depth: int) -> tuple[Value, int]:
     """The value that starts at an offset, and the offset behind it; reading past the end raises."""
     head = data[at]
-    major = head >> 5
+    at += 1
+    if head == _BYTES_HEAD + _ONE_BYTE_FOLLOWS:  # nearly all ids, keys and signatures: no need to look further
+        end = at + 1 + data[at]
+        if data[at] < _ONE_BYTE_FOLLOWS or end > len(data):
+            raise ValueError("not the shortest form, or truncated")
+        return data[at + 1 : end], end
+    major, argument = head >> 5, head & 31
     if major == _SIMPLE:
         if head not in _SIMPLE_VALUES:
             raise ValueError("neither false, true nor null")
-        return _SIMPLE_VALUES[head], at + 1
-    argument = head & 31
-    at += 1
-    if argument >= 24:
+        return _SIMPLE_VALUES[head], at
+    if argument >= _ONE_BYTE_FOLLOWS:
         argument, at = _read_argument(data, at, argument)
-    if major == _UNSIGNED:
-        return argument, at
-    if major == _NEGATIVE:
-        return -1 - argument, at
+    if major <= _NEGATIVE:
+        return (argument if major == _UNSIGNED else -1 - argument), at
     if major <= _TEXT:
         end = at + argument
         if end > len(data):
@@ -104,8 +108,8 @@ def _read(data: bytes, at: int, depth: int) -> tuple[Value, int]:
 
 def _read_argument(data: bytes, at: int, size_code: int) -> tuple[int, int]:
     """An argument of 1, 2, 4 or 8 bytes, which must not fit into fewer."""
-    if size_code == 24:
-        if data[at] < 24:
+    if size_code == _ONE_BYTE_FOLLOWS:
+        if data[at] < _ONE_BYTE_FOLLOWS:
             raise ValueError("not the shortest form")
         return data[at], at + 1
     if size_code > 27:
@@ -130,15 +134,21 @@ def _read_map(data: bytes, at: int, count: int, depth: int) -> tuple[dict[int | 
     items: dict[int | str, Value] = {}
     before = b""
     for _ in range(count):
-        start = at
-        key, at = _read(data, at, depth)
-        if isinstance(key, bool) or not isinstance(key, int | str):
-            raise ValueError("keys are ints or texts")  # noqa: TRY004 - it's the input that is wrong
-        encoded = data[start:at]
+        start, head = at, data[at]
+        key: Value
+        if _TEXT_HEAD <= head < _TEXT_HEAD + _ONE_BYTE_FOLLOWS:  # nearly all keys: no need to look further
+            at += 1 + head - _TEXT_HEAD
+            encoded = data[start:at]
+            key = encoded[1:].decode()
+        else:
+            key, at = _read(data, at, depth)
+            encoded = data[start:at]
+            if isinstance(key, bool) or not isinstance(key, int | str):
+                raise ValueError("keys are ints or texts")
         if encoded <= before:
             raise ValueError("keys are out of order or twice there")
         before = encoded
-        items[key], at = _read(data, at, depth)
+        items[key], at = _read(data, at, depth)  # raises if the key ran past the end
     return items, at
 
 

@@ -46,7 +46,7 @@ def compose(ledger: Ledger, author: PublicKey, body: Body, *, epoch: EpochId | N
         author=author,
         seq=1 if last is None else last.operation.seq + 1,
         prev=None if last is None else last.operation_id,
-        parents=ledger.heads(),
+        parents=ledger.to_cite(),
         auth=auth,
         epoch=epoch,
         body=body,

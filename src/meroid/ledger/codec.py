@@ -14,6 +14,7 @@ from meroid.errors import InvalidInputError
 from meroid.ids import ApplicationId, BlobId, ContextId, EpochId, Id32, OperationId
 from meroid.keys.canonical import Encodable, NotCanonicalError, Value, canonical_bytes, parse_canonical, tagged_hash
 from meroid.keys.public import SIGNATURE_BYTES, PublicKey
+from meroid.keys.sealing import check_sealing_key
 from meroid.ledger.capability import Capability
 from meroid.ledger.operation import (
     Admit,
@@ -64,6 +65,13 @@ class UnknownKindError(MalformedOperationError):
     next_step = "update this node: the author's version knows a kind that this one doesn't"
 
 
+class OperationTooLargeError(InvalidInputError):
+    """The operation has more bytes than others read."""
+
+    code = "operation_too_large"
+    next_step = "say less in one call: split the data over several"
+
+
 def encode_operation(operation: Operation) -> bytes:
     """The bytes that are hashed and signed."""
     fields: dict[int, Encodable] = {
@@ -85,8 +93,15 @@ def operation_id(payload: bytes) -> OperationId:
 
 
 def encode_envelope(payload: bytes, signature: bytes) -> bytes:
-    """What travels and is stored."""
-    return canonical_bytes([payload, signature])
+    """What travels and is stored.
+
+    Raises:
+        OperationTooLargeError: nobody would read it.
+    """
+    envelope = canonical_bytes([payload, signature])
+    if len(envelope) > limits.OPERATION_BYTES.value:
+        raise OperationTooLargeError(f"an operation has at most {limits.OPERATION_BYTES.value} bytes")
+    return envelope
 
 
 def decode_operation(envelope: bytes) -> UnverifiedOperation:
@@ -275,7 +290,7 @@ def _decode_leave(value: Value) -> Leave:
 
 def _decode_rekey(value: Value) -> Rekey:
     fields = _map(value, "rekey", required={1, 2}, optional={3})
-    wraps, previous = fields[2], fields.get(3)
+    wraps = fields[2]
     if not isinstance(wraps, list) or not wraps:
         raise _Shape("wraps")
     pairs = tuple(_pair(item, "wrap", PublicKey) for item in wraps)
@@ -284,7 +299,7 @@ def _decode_rekey(value: Value) -> Rekey:
     return Rekey(
         epoch=_id(fields[1], "epoch", EpochId),
         wraps=pairs,
-        previous=None if previous is None else _pair(previous, "previous", EpochId),
+        previous=None if 3 not in fields else _pair(fields[3], "previous", EpochId),
     )
 
 
@@ -309,7 +324,9 @@ _DECODE: Final[dict[Kind, Callable[[Value], Body]]] = {
 
 def _decode_keys(value: Value) -> MemberKeys:
     fields = _map(value, "keys", required={1, 2})
-    return MemberKeys(sealing=_bytes(fields[1], "sealing key", 32), next_keys=_bytes(fields[2], "next keys", 32))
+    sealing = _bytes(fields[1], "sealing key", 32)
+    check_sealing_key(sealing)  # for such a key no epoch key could be sealed, by anybody
+    return MemberKeys(sealing=sealing, next_keys=_bytes(fields[2], "next keys", 32))
 
 
 def _map(value: Value, name: str, *, required: set[int], optional: set[int] = frozenset()) -> Fields:  # type: ignore[assignment]  # an empty frozenset is only read

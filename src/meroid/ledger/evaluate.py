@@ -2,8 +2,9 @@
 
 1. Take the operations of the cut that their own cut allowed (rule 1).
 2. Put the decisions in order: by the rank of their author, shorter first, then smaller; at one rank
-   its leave, then the others by `seq` (rule 5). Threshold decisions stand before the lone ones of a
-   rank; this version has no kinds for them yet.
+   its leave, then the others by `seq` (rule 5). One that relies on a grant stands at the rank of
+   whoever gave it, if that is the more junior one (decision 0013). Threshold decisions stand before
+   the lone ones of a rank; this version has no kinds for them yet.
 3. Go through once: a decision takes effect unless it, or what it rests on, is void by an earlier one.
 4. Apply the rest in causal order.
 """
@@ -37,13 +38,13 @@ Decision = Remove | Revoke | Leave
 def evaluate(graph: OperationGraph, mask: int) -> MembershipState:
     """The state at a cut; `mask` is closed under ancestors and holds the genesis."""
     allowed = [node for node in graph.membership(mask) if node.own.valid]
-    standings, suspensions, ineffective = _decide(graph, allowed)
-    return _Builder(graph, standings, suspensions).build(allowed, ineffective)
+    standings, suspensions, fallen = _decide(graph, allowed)
+    return _Builder(graph, standings, suspensions).build(allowed, fallen)
 
 
 def _order(node: Node) -> tuple[int, Rank, int, int, OperationId]:
     leaves_first = 0 if isinstance(node.operation.body, Leave) else 1
-    return len(node.rank), node.rank, leaves_first, node.operation.seq, node.operation_id
+    return len(node.decided_at), node.decided_at, leaves_first, node.operation.seq, node.operation_id
 
 
 def _decide(
@@ -116,8 +117,8 @@ class _Builder:
         assert isinstance(genesis, Genesis)  # noqa: S101  # the graph begins with it
         self._void.update(fallen)
         for node in allowed:
-            if node.operation_id in fallen:
-                continue
+            if isinstance(node.operation.body, Decision):
+                continue  # step 3 had the last word: what took effect isn't void by what stands behind it
             verdict = self._standings.of(node)
             if verdict.valid:
                 self._apply(node)
@@ -176,7 +177,7 @@ class _Builder:
         self, admission: Node, key: PublicKey, rank: Rank, keys: MemberKeys, capabilities: frozenset[Capability]
     ) -> None:
         """Make a member, unless a cut in effect ended this very admission; the most senior admission counts."""
-        ended = any(cut.capability is None and not self._built_on(admission, cut) for cut in self._cuts(key))
+        ended = any(cut.capability is None and not self._built_on(admission, cut.by) for cut in self._cuts(key))
         known = self._members.get(key)
         if ended or (known is not None and not is_senior(rank, known.rank)):
             return
@@ -194,11 +195,11 @@ class _Builder:
             sources=sources,
         )
 
-    def _built_on(self, admission: Node, cut: Cut) -> bool:
+    def _built_on(self, admission: Node, decision: Node) -> bool:
         giver = admission
         if isinstance(admission.operation.body, Join):
             giver = self._graph[admission.operation.body.invitation]
-        return self._graph.follows(giver, cut.by)
+        return self._graph.follows(giver, decision)
 
     def _grant(self, node: Node, key: PublicKey, capability: Capability) -> None:
         member = self._members.get(key)
@@ -210,7 +211,7 @@ class _Builder:
 
     def _revoked(self, key: PublicKey, capability: Capability, giver: Node) -> bool:
         """Whether a revocation in effect takes what an operation gives, unless that is built on it."""
-        return any(cut.capability is capability and not self._built_on(giver, cut) for cut in self._cuts(key))
+        return any(cut.capability is capability and not self._built_on(giver, cut.by) for cut in self._cuts(key))
 
     def _cuts(self, key: PublicKey) -> tuple[Cut, ...]:
         return self._in_effect.get(key, ())
@@ -233,17 +234,23 @@ class _Builder:
             )
         }
 
-    def _open_suspensions(self) -> dict[PublicKey, Suspension]:
-        """Suspensions whose issuer is still a member that manages members, and whose target is a member."""
-        standing = {}
+    def _open_suspensions(self) -> dict[PublicKey, tuple[Suspension, ...]]:
+        """Suspensions of members that weren't admitted anew since, and whose issuer managed members ever since."""
+        standing: dict[PublicKey, tuple[Suspension, ...]] = {}
         for suspension in self._suspensions:
-            issuer = self._members.get(suspension.by.author)
-            if issuer is not None and issuer.may(Capability.MANAGE_MEMBERS) and suspension.key in self._members:
-                standing[suspension.key] = suspension
+            issuer, target = self._members.get(suspension.by.author), self._members.get(suspension.key)
+            if issuer is None or target is None or not issuer.may(Capability.MANAGE_MEMBERS):
+                continue
+            ended = any(
+                cut.capability in (None, Capability.MANAGE_MEMBERS) and not self._graph.follows(suspension.by, cut.by)
+                for cut in self._cuts(issuer.key)
+            )
+            if not ended and not self._built_on(self._graph[target.admission], suspension.by):
+                standing[target.key] = (*standing.get(target.key, ()), suspension)
         return standing
 
     def _epochs(
-        self, cuts: Mapping[PublicKey, tuple[Cut, ...]], suspensions: dict[PublicKey, Suspension]
+        self, cuts: Mapping[PublicKey, tuple[Cut, ...]], suspensions: Mapping[PublicKey, tuple[Suspension, ...]]
     ) -> dict[EpochId, Epoch]:
         """Usable are those whose `rekey` has seen every departure and was sealed for current readers only.
 
@@ -254,7 +261,7 @@ class _Builder:
         for cut in (cut for of_key in cuts.values() for cut in of_key):
             if cut.capability in (None, Capability.READ):
                 departures |= cut.by.bit
-        for suspension in suspensions.values():
+        for suspension in (each for of_key in suspensions.values() for each in of_key):
             departures |= suspension.by.bit
         epochs = {}
         for epoch_id, node in self._rekeys.items():

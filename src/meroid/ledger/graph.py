@@ -6,12 +6,15 @@ integer, so that "is an ancestor of" and "the state of this cut" are cheap. The 
 of rules: it only stores what the rules said at an operation's own cut (`own`).
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
 
 from meroid.errors import ConflictError, InvalidInputError
 from meroid.ids import OperationId
 from meroid.keys.public import PublicKey
+from meroid.ledger.capability import Capability
 from meroid.ledger.operation import Admit, Join, Kind, Operation, Remove, Revoke, VerifiedOperation
 from meroid.ledger.verdict import VALID, Verdict
 
@@ -41,8 +44,9 @@ class Node:
     """An operation in its place.
 
     `bit` is zero for a delta. The rest is what the rules said at its own cut: its verdict, its
-    author's rank (for a named `join` the rank that it gives; rule 4), the operations that gave the
-    capability it needs, and whether a `remove` only suspends (rule 6).
+    author's rank (for a named `join` the rank that it gives; rule 4), the operations that gave each
+    capability it relies on, the rank at which it is decided (rule 5), and whether a `remove` only
+    suspends (rule 6).
     """
 
     operation_id: OperationId
@@ -52,7 +56,8 @@ class Node:
     past: int
     own: Verdict = VALID
     rank: Rank = ()
-    sources: frozenset[OperationId] = frozenset()
+    sources: Mapping[Capability, frozenset[OperationId]] = field(default_factory=dict)
+    decided_at: Rank = ()
     suspends: bool = False
 
     @property
@@ -73,7 +78,10 @@ class OperationGraph:
         self._nodes: dict[OperationId, Node] = {}
         self._membership: list[Node] = []
         self._chains: dict[PublicKey, dict[int, list[Node]]] = {}
+        self._last: dict[PublicKey, Node] = {}
+        self._forked: set[PublicKey] = set()
         self._heads: dict[OperationId, None] = {}
+        self._last_in_past: dict[tuple[OperationId, PublicKey], tuple[OperationId, ...]] = {}
         self.context_id = genesis.context_id
         self._insert(genesis, past=0)
 
@@ -114,10 +122,9 @@ class OperationGraph:
             yield self._membership[low.bit_length() - 1]
             mask ^= low
 
-    def by_author(self, key: PublicKey) -> Iterator[Node]:
-        """All operations of a key by `seq`; forks come one after the other."""
-        for seq in sorted(self._chains.get(key, ())):
-            yield from self._chains[key][seq]
+    def last_of(self, key: PublicKey) -> Node | None:
+        """The operation of a key with the greatest `seq`; after a fork the one that came last."""
+        return self._last.get(key)
 
     def missing(self, operation: Operation) -> frozenset[OperationId]:
         """What must be here before this operation can be judged."""
@@ -127,10 +134,17 @@ class OperationGraph:
         """Put an operation in its place.
 
         Raises:
+            MissingAncestorsError, BrokenChainError: as `past_of`.
+        """
+        return self._insert(verified, past=self.past_of(verified.operation))
+
+    def past_of(self, operation: Operation) -> int:
+        """The membership operations among the ancestors that an operation would have here.
+
+        Raises:
             MissingAncestorsError: something that it names isn't here.
             BrokenChainError: it doesn't continue its author's chain or names another context.
         """
-        operation = verified.operation
         if operation.context != self.context_id or operation.kind is Kind.GENESIS:
             raise BrokenChainError("the operation belongs to another context")
         missing = self.missing(operation)
@@ -143,7 +157,7 @@ class OperationGraph:
         past = 0
         for parent in self.parents(operation):
             past |= self._nodes[parent].mask
-        return self._insert(verified, past=past)
+        return past
 
     def _insert(self, verified: VerifiedOperation, *, past: int) -> Node:
         operation = verified.operation
@@ -152,11 +166,21 @@ class OperationGraph:
         self._nodes[verified.operation_id] = node
         if bit:
             self._membership.append(node)
-        self._chains.setdefault(operation.author, {}).setdefault(operation.seq, []).append(node)
+        self._note_author(node)
         for parent in self.parents(operation):
             self._heads.pop(parent, None)
         self._heads[verified.operation_id] = None
         return node
+
+    def _note_author(self, node: Node) -> None:
+        author, seq = node.author, node.operation.seq
+        same_seq = self._chains.setdefault(author, {}).setdefault(seq, [])
+        same_seq.append(node)
+        if len(same_seq) > 1:
+            self._forked.add(author)
+        last = self._last.get(author)
+        if last is None or last.operation.seq <= seq:
+            self._last[author] = node
 
     @staticmethod
     def parents(operation: Operation) -> Iterator[OperationId]:
@@ -177,17 +201,44 @@ class OperationGraph:
         return seen
 
     def last_in_past(self, node: Node, key: PublicKey) -> tuple[OperationId, ...]:
-        """The last operations of a key among the ancestors of a node; several only after a fork."""
+        """The last operations of a key among the ancestors of a node; several only after a fork.
+
+        Nothing is ever added below a node, so each answer is worked out once.
+        """
         if key not in self._chains:
             return ()
-        past = self.ancestors([node.operation_id])
-        own = [other for other in self.by_author(key) if other.operation_id in past and other is not node]
-        followed = {other.operation.prev for other in own}
-        return tuple(other.operation_id for other in own if other.operation_id not in followed)
+        asked = node.operation_id, key
+        known = self._last_in_past.get(asked)
+        if known is None:
+            known = self._last_in_past[asked] = self._find_last_in_past(node, key)
+        return known
+
+    def _find_last_in_past(self, node: Node, key: PublicKey) -> tuple[OperationId, ...]:
+        own: Iterator[Node] = (other for other in self._descending(node) if other.author == key)
+        if key not in self._forked:
+            own = islice(own, 1)
+        found = sorted(own, key=lambda other: (other.operation.seq, other.index))
+        followed = {other.operation.prev for other in found}
+        return tuple(other.operation_id for other in found if other.operation_id not in followed)
+
+    def _descending(self, node: Node) -> Iterator[Node]:
+        """The ancestors of a node, each before its own ancestors."""
+        seen: set[OperationId] = set()
+        waiting: list[tuple[int, OperationId]] = []
+        current = node
+        while True:
+            for parent in self.parents(current.operation):
+                if parent not in seen:
+                    seen.add(parent)
+                    heapq.heappush(waiting, (-self._nodes[parent].index, parent))
+            if not waiting:
+                return
+            current = self._nodes[heapq.heappop(waiting)[1]]
+            yield current
 
     def on_chain(self, node: Node, tips: Iterable[OperationId]) -> bool:
         """Whether a node is one of these operations of its author, or precedes one in its chain."""
-        forked = any(len(nodes) > 1 for nodes in self._chains[node.author].values())
+        forked = node.author in self._forked
         for tip in tips:
             current = self._nodes[tip]
             if current.author != node.author or current.operation.seq < node.operation.seq:

@@ -5,16 +5,17 @@ came changes nothing (`semantics.md`, first paragraph). It holds an operation on
 ancestors are here.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from meroid import limits
 from meroid.errors import InvalidInputError
 from meroid.ids import ContextId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.evaluate import evaluate
-from meroid.ledger.graph import MissingAncestorsError, Node, OperationGraph
+from meroid.ledger.graph import Node, OperationGraph
 from meroid.ledger.operation import Kind, VerifiedOperation
 from meroid.ledger.rules import judge, place
 from meroid.ledger.standing import Standings
@@ -22,6 +23,7 @@ from meroid.ledger.state import MembershipState
 from meroid.ledger.verdict import Verdict, held
 
 _STATES_KEPT: Final = 256
+_CITED_MOST: Final = limits.OPERATION_PARENTS.value
 
 
 class NotAGenesisError(InvalidInputError):
@@ -56,6 +58,7 @@ class Ledger:
         self._state = self._state_at(self._graph.everything)
         self._standings = Standings(self._graph)
         self._deltas: dict[OperationId, Verdict] = {}
+        self._heads: set[OperationId] | None = {genesis.operation_id}  # None: worked out when asked for
 
     @property
     def context_id(self) -> ContextId:
@@ -97,22 +100,20 @@ class Ledger:
             changed = self._advance()
         else:
             self._deltas[node.operation_id] = self._judge_delta(node)
-        return Added(self.verdict(node.operation_id), new=True, changed=changed)
+        verdict = self.verdict(node.operation_id)
+        if verdict.valid and self._heads is not None:
+            self._heads -= self._valid_below(self._graph.parents(node.operation))
+            self._heads.add(node.operation_id)
+        return Added(verdict, new=True, changed=changed)
 
     def trial(self, verified: VerifiedOperation) -> Verdict:
         """What its own cut would say of an operation on what is here; nothing is taken.
 
         Raises:
-            MissingAncestorsError: something that it names isn't here.
+            MissingAncestorsError, BrokenChainError: as `add`.
         """
-        operation = verified.operation
-        missing = self._graph.missing(operation)
-        if missing:
-            raise MissingAncestorsError(missing)
-        past = 0
-        for parent in self._graph.parents(operation):
-            past |= self._graph[parent].mask
-        node = Node(verified.operation_id, operation, len(self._graph), 0, past)
+        past = self._graph.past_of(verified.operation)
+        node = Node(verified.operation_id, verified.operation, len(self._graph), 0, past)
         return judge(self._graph, self._state_at(past), node)
 
     def verdict(self, operation_id: OperationId) -> Verdict:
@@ -132,21 +133,33 @@ class Ledger:
         A void operation isn't cited, but what it stands on is, so that nothing that counts is lost
         from sight.
         """
-        heads = self._graph.heads
-        if all(self.verdict(head).valid for head in heads):
-            return heads
-        valid = self._valid_below(heads)
-        covered = self._graph.ancestors(
-            parent for head in valid for parent in self._graph.parents(self._graph[head].operation)
-        )
-        return tuple(sorted(valid - covered))
+        if self._heads is None:
+            valid = self._valid_below(self._graph.heads)
+            self._heads = valid - self._graph.ancestors(
+                parent for head in valid for parent in self._graph.parents(self._graph[head].operation)
+            )
+        return tuple(sorted(self._heads))
+
+    def to_cite(self) -> tuple[OperationId, ...]:
+        """The heads that a new operation cites, ascending; no more than an operation may name.
+
+        There are more only where somebody forked on purpose or very many write at once. Membership
+        operations and one head of each author go first; what finds no room is cited by the next
+        operation.
+        """
+        heads = [self._graph[head] for head in self.heads()]
+        if len(heads) > _CITED_MOST:
+            behind: Counter[PublicKey] = Counter()
+            places = {}
+            for node in sorted(heads, key=lambda node: (not node.bit, node.operation.seq, node.index)):
+                behind[node.author] += 1
+                places[node.operation_id] = behind[node.author], not node.bit, node.index
+            heads = sorted(heads, key=lambda node: places[node.operation_id])[:_CITED_MOST]
+        return tuple(sorted(node.operation_id for node in heads))
 
     def last_of(self, key: PublicKey) -> Node | None:
         """The last operation of a key, valid or not, which its next one continues."""
-        last = None
-        for node in self._graph.by_author(key):
-            last = node
-        return last
+        return self._graph.last_of(key)
 
     def _valid_below(self, heads: Iterable[OperationId]) -> set[OperationId]:
         """The nearest valid operations at or below these."""
@@ -170,6 +183,7 @@ class Ledger:
         self._state = after = self._state_at(self._graph.everything)
         if before.cuts == after.cuts and before.void == after.void and before.suspensions == after.suspensions:
             return ()
+        self._heads = None
         self._standings = Standings(self._graph, (cut for cuts in after.cuts.values() for cut in cuts))
         changed = []
         for operation_id, known in self._deltas.items():
@@ -184,9 +198,9 @@ class Ledger:
         if not node.own.valid:
             return node.own
         verdict = self._standings.of(node)
-        suspension = self._state.suspensions.get(node.author)
-        if verdict.valid and suspension is not None and not self._graph.on_chain(node, suspension.tips):
-            return held("author_suspended", suspension.by.operation_id)
+        for suspension in self._state.suspensions.get(node.author, ()) if verdict.valid else ():
+            if not self._graph.on_chain(node, suspension.tips):
+                return held("author_suspended", suspension.by.operation_id)
         return verdict
 
     def _state_at(self, mask: int) -> MembershipState:

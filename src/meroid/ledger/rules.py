@@ -8,9 +8,9 @@ from meroid.ids import OperationId
 from meroid.keys.public import BadSignatureError, verify_signature
 from meroid.ledger.capability import Capability
 from meroid.ledger.evaluate import is_senior
-from meroid.ledger.graph import Node, OperationGraph
+from meroid.ledger.graph import Node, OperationGraph, Rank
 from meroid.ledger.operation import Admit, Body, Delta, Grant, Invite, Join, Leave, Rekey, Remove, Revoke
-from meroid.ledger.standing import needed_capability
+from meroid.ledger.standing import given_capabilities, needed_capability, relied_on
 from meroid.ledger.state import Invitation, Member, MembershipState
 from meroid.ledger.verdict import VALID, Verdict, void
 from meroid.ledger.verify import invitation_proof_message
@@ -78,13 +78,7 @@ def capability_is_held(asked: Asked) -> str | None:
 
 def gives_no_more_than_held(asked: Asked) -> str | None:
     """Nobody gives or takes a capability that it doesn't have itself."""
-    match asked.body:
-        case Invite(capabilities=given):
-            pass
-        case Grant(capability=capability) | Revoke(capability=capability):
-            given = frozenset({capability})
-        case _:
-            return None
+    given = given_capabilities(asked.node)
     held = asked.member.capabilities if asked.member else frozenset()
     return None if given <= held else "gives_more_than_held"
 
@@ -235,10 +229,19 @@ def place(graph: OperationGraph, state: MembershipState, node: Node) -> None:
     if member is None:
         return
     node.rank = member.rank
-    needed = needed_capability(node)
-    if needed is not None:
-        node.sources = member.sources.get(needed, frozenset())
+    node.sources = {capability: member.sources[capability] for capability in relied_on(node)}
+    node.decided_at = _decided_at(graph, node)
     node.suspends = suspends(asked)
+
+
+def _decided_at(graph: OperationGraph, node: Node) -> Rank:
+    """The most junior rank among the author and everyone whose grant the operation relies on, however far back.
+
+    Whoever can void what an operation relies on is then decided before it (rule 5, and decision 0013).
+    """
+    given = (graph[source] for sources in node.sources.values() for source in sources)
+    grants = (source.decided_at for source in given if isinstance(source.operation.body, Grant))
+    return max((node.rank, *grants), key=lambda rank: (len(rank), rank))
 
 
 _FOR_ALL: Final[tuple[Rule, ...]] = (

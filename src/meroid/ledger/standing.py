@@ -32,6 +32,23 @@ def needed_capability(node: Node) -> Capability | None:
             return Capability.WRITE if node.operation.kind is Kind.DELTA else None
 
 
+def given_capabilities(node: Node) -> frozenset[Capability]:
+    """What an operation gives or takes, and its author must therefore have."""
+    match node.operation.body:
+        case Invite(capabilities=given):
+            return given
+        case Grant(capability=capability) | Revoke(capability=capability):
+            return frozenset({capability})
+        case _:
+            return frozenset()
+
+
+def relied_on(node: Node) -> frozenset[Capability]:
+    """The capabilities with which an operation stands or falls."""
+    needed = needed_capability(node)
+    return given_capabilities(node) if needed is None else given_capabilities(node) | {needed}
+
+
 class Standings:
     """Verdicts under a growing set of cuts; each is worked out once until the next cut."""
 
@@ -95,8 +112,9 @@ class Standings:
             yield self._graph[node.operation.auth]
         if isinstance(body, Admit):
             yield self._graph[body.join]
-        for source in node.sources:
-            yield self._graph[source]
+        for sources in node.sources.values():
+            for source in sources:
+                yield self._graph[source]
 
     def _judge(self, node: Node) -> Verdict:
         direct = self._cut_off(node)
@@ -118,7 +136,8 @@ class Standings:
             invitation = self._invitation_holds(self._graph[join.operation.body.invitation], node)
             if not invitation.valid:
                 return invitation
-        return self._capability_holds(node)
+        faults = (self._capability_fault(node, capability) for capability in sorted(relied_on(node)))
+        return next((fault for fault in faults if fault is not None), VALID)
 
     def _cut_off(self, node: Node) -> Verdict | None:
         """The verdict of a cut of the author's membership, if one hits.
@@ -145,17 +164,15 @@ class Standings:
                 return void("invitation_ended", cut.by.operation_id)
         return VALID
 
-    def _capability_holds(self, node: Node) -> Verdict:
-        """Of the operations that gave the needed capability one must stand, revocations considered."""
-        needed = needed_capability(node)
-        if needed is None:
-            return VALID
-        sources = [source for source in node.sources if self._known[source].valid]
+    def _capability_fault(self, node: Node, capability: Capability) -> Verdict | None:
+        """Of the operations that gave a capability one must stand, revocations considered."""
+        given_by = node.sources.get(capability, frozenset())
+        sources = [source for source in given_by if self._known[source].valid]
         if not sources:
-            return void("rests_on_void_grant", min(node.sources, default=None))
+            return void("rests_on_void_grant", min(given_by, default=None))
         for cut in self._cuts.get(node.author, ()):
-            if cut.capability is not needed or not self._outside(node, cut):
+            if cut.capability is not capability or not self._outside(node, cut):
                 continue
             if not any(self._graph.follows(self._graph[source], cut.by) for source in sources):
                 return void("capability_revoked", cut.by.operation_id)
-        return VALID
+        return None

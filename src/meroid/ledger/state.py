@@ -94,7 +94,7 @@ class MembershipState:
     invitations: Mapping[OperationId, Invitation]
     epochs: Mapping[EpochId, Epoch]
     cuts: Mapping[PublicKey, tuple[Cut, ...]] = field(default_factory=dict)
-    suspensions: Mapping[PublicKey, Suspension] = field(default_factory=dict)
+    suspensions: Mapping[PublicKey, tuple[Suspension, ...]] = field(default_factory=dict)
     void: Mapping[OperationId, Verdict] = field(default_factory=dict)
 
     def usable_epochs(self) -> tuple[Epoch, ...]:

@@ -46,7 +46,11 @@ def reread_operation(envelope: bytes) -> VerifiedOperation:
 
 
 def sign_operation(operation: Operation, signer: Signer) -> VerifiedOperation:
-    """Sign an operation; its author is the signer's key."""
+    """Sign an operation; its author is the signer's key.
+
+    Raises:
+        OperationTooLargeError: nobody would read it.
+    """
     payload = encode_operation(operation)
     signature = signer.sign(tagged_message(_SIGNATURE_TAG, payload))
     return VerifiedOperation(

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from meroid import limits
 from meroid.errors import ConflictError, InvalidInputError
-from meroid.ids import ContextId, Id32
+from meroid.ids import BadIdError, ContextId, Id32
 from meroid.service.ports.content import AliasScope
 from meroid.service.ports.store import Store
 
@@ -20,10 +20,10 @@ class AliasTakenError(ConflictError):
 
 
 class BadAliasError(InvalidInputError):
-    """The name is too long or empty."""
+    """The name is empty, too long, not printable, or could be taken for an id."""
 
     code = "bad_alias"
-    next_step = f"choose a name of at most {limits.ALIAS_BYTES.value} bytes"
+    next_step = f"choose a name of at most {limits.ALIAS_BYTES.value} bytes, without control characters, that is no id"
 
 
 class AliasService:
@@ -36,11 +36,10 @@ class AliasService:
         """Name an id.
 
         Raises:
-            BadAliasError: empty or too long.
+            BadAliasError: empty, too long, not printable, or an id.
             AliasTakenError: the name is taken.
         """
-        if not name or len(name.encode()) > limits.ALIAS_BYTES.value:
-            raise BadAliasError(f"an alias has 1 to {limits.ALIAS_BYTES.value} bytes")
+        _check(name)
         if not self._store.write(lambda tx: tx.aliases.add(scope, context_id, name, target)):
             raise AliasTakenError("alias already exists")
 
@@ -57,3 +56,15 @@ class AliasService:
     def delete(self, scope: AliasScope, context_id: ContextId | None, name: str) -> None:
         """Forget a name; one that isn't there is no error."""
         self._store.write(lambda tx: tx.aliases.remove(scope, context_id, name))
+
+
+def _check(name: str) -> None:
+    if not name or len(name.encode()) > limits.ALIAS_BYTES.value:
+        raise BadAliasError(f"an alias has 1 to {limits.ALIAS_BYTES.value} bytes")
+    if not name.isprintable():
+        raise BadAliasError("an alias has no control or invisible characters")
+    try:
+        Id32.parse(name)
+    except BadIdError:
+        return
+    raise BadAliasError("an alias that is an id itself would hide whom it names")

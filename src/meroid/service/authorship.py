@@ -1,19 +1,23 @@
 """Writing operations as an identity of this node: compose, sign, take in, tell the others."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from meroid.account.client_keys import ClientKeys
-from meroid.errors import ForbiddenError, UnavailableError
+from meroid.errors import ForbiddenError
 from meroid.ids import EpochId
 from meroid.keys.public import PublicKey
 from meroid.ledger.authoring import author_next, next_seq
 from meroid.ledger.capability import Capability
 from meroid.ledger.epoch import compose_rekey, new_epoch_key
-from meroid.ledger.operation import Body, VerifiedOperation
+from meroid.ledger.operation import Body, Leave, Rekey, Remove, Revoke, VerifiedOperation
 from meroid.ledger.state import Member
-from meroid.service.intake import Intake
+from meroid.service.intake import Intake, Taken
 from meroid.service.refusals import refusal_of
 from meroid.service.replica import Announce, Replica
+
+WRAPS_MOST: Final = 4096
+"""Recipients of one `rekey`, so that it fits an operation; others get the key when they ask."""
 
 
 class NotAMemberError(ForbiddenError):
@@ -44,15 +48,8 @@ class LacksCapabilityError(ForbiddenError):
     next_step = "ask a manager of the context to grant it"
 
 
-class EpochKeyMissingError(UnavailableError):
-    """The current epoch key isn't on this node yet."""
-
-    code = "epoch_key_missing"
-    next_step = "sync the context while another member is reachable"
-
-
-def member_of(replica: Replica, key: PublicKey, *, needs: Capability) -> Member:
-    """The membership of a key, if it has a capability now.
+def member_of(replica: Replica, key: PublicKey, *, needs: Capability | None = None) -> Member:
+    """The membership of a key, if it has a capability now, where it needs one.
 
     Raises:
         NotAMemberError, MembershipEndedError: it is none, or none any more.
@@ -65,7 +62,7 @@ def member_of(replica: Replica, key: PublicKey, *, needs: Capability) -> Member:
         if ended is not None:
             raise MembershipEndedError(f"the membership of {key} ended with operation {ended.by.operation_id}")
         raise NotAMemberError(f"{key} is not a member of {replica.context_id}")
-    if not member.may(needs):
+    if needs is not None and not member.may(needs):
         raise LacksCapabilityError(f"{key} does not have the capability {needs}")
     return member
 
@@ -80,51 +77,80 @@ class Authorship:
     def issue(self, replica: Replica, signer: ClientKeys, body: Body, at: int) -> VerifiedOperation:
         """Issue a membership operation; the caller holds the replica's lock.
 
+        While no epoch is usable, somebody who was removed could still read what travels: then a new
+        one begins first, unless the operation is one of those that follow on such an end.
+
         Raises:
             MeroidError: the rules don't allow it; nothing was stored or sent.
         """
+        member_of(replica, signer.public_key)
+        if not isinstance(body, _IN_ANY_EPOCH):
+            self.secure(replica, signer, at)
+        operation = self._compose(replica, signer, body)
+        self.put(replica, [operation], at)
+        return operation
+
+    def check(self, replica: Replica, signer: ClientKeys, bodies: Sequence[Body]) -> None:
+        """Refuse membership operations of which one isn't allowed as things are; the caller holds the replica's lock.
+
+        Raises:
+            MeroidError: the rules don't allow one of them.
+        """
+        member_of(replica, signer.public_key)
+        for body in bodies:
+            self._compose(replica, signer, body)
+
+    def _compose(self, replica: Replica, signer: ClientKeys, body: Body) -> VerifiedOperation:
         operation = author_next(replica.ledger, signer, body, epoch=current_epoch(replica))
         verdict = replica.ledger.trial(operation)
         if not verdict.valid:
             raise refusal_of(verdict)
-        self.put(replica, [operation], at)
         return operation
 
-    def put(self, replica: Replica, operations: Sequence[VerifiedOperation], at: int) -> None:
+    def put(self, replica: Replica, operations: Sequence[VerifiedOperation], at: int) -> Taken:
         """Take in and tell the others."""
-        self._intake.take(replica, operations, at)
+        taken = self._intake.take(replica, operations, at)
         self._announce(replica, tuple(operations))
+        return taken
 
     def writing_epoch(self, replica: Replica, signer: ClientKeys, at: int) -> tuple[EpochId, bytes]:
-        """An epoch under which this member may write now; makes one if none is usable (§3).
+        """An epoch under which this member may write now; makes one if none with a key here is usable (§3).
+
+        It doesn't wait for the key of another member's epoch, which that member may keep to itself.
 
         Raises:
             MembershipSuspendedError: the member is suspended.
-            EpochKeyMissingError: one is usable, but its key isn't here.
         """
-        usable = replica.usable_epoch()
-        if usable is not None:
-            return usable
         if signer.public_key in replica.ledger.state.suspensions:
             raise MembershipSuspendedError(f"{signer.public_key} is suspended in this context")
-        if replica.ledger.state.usable_epochs():
-            raise EpochKeyMissingError("the key of the current epoch has not arrived yet")
-        return self.rekey(replica, signer, at)
+        return replica.usable_epoch() or self.rekey(replica, signer, at)
+
+    def secure(self, replica: Replica, signer: ClientKeys, at: int) -> None:
+        """Begin a new epoch if none is usable and this member can; the caller holds the replica's lock."""
+        state = replica.ledger.state
+        member = state.members.get(signer.public_key)
+        able = member is not None and {Capability.READ, Capability.WRITE} <= member.capabilities
+        if able and signer.public_key not in state.suspensions and replica.usable_epoch() is None:
+            self.rekey(replica, signer, at)
 
     def rekey(self, replica: Replica, signer: ClientKeys, at: int) -> tuple[EpochId, bytes]:
         """Begin a new epoch, sealed for all current readers; the caller holds the replica's lock."""
         key = new_epoch_key()
         known = replica.known_epochs()
+        readers = sorted(replica.ledger.state.readers(), key=lambda member: member.key != signer.public_key)
         body = compose_rekey(
             context=replica.context_id,
             key=key,
             author=signer.public_key,
             seq=next_seq(replica.ledger, signer.public_key),
-            recipients=[(member.key, member.sealing) for member in replica.ledger.state.readers()],
+            recipients=[(member.key, member.sealing) for member in readers[:WRAPS_MOST]],
             previous=known[0] if known else None,
         )
         self.issue(replica, signer, body, at)
         return body.epoch, key
+
+
+_IN_ANY_EPOCH: Final = (Remove, Revoke, Leave, Rekey)
 
 
 def current_epoch(replica: Replica) -> EpochId | None:

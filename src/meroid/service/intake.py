@@ -4,17 +4,20 @@ Own and received operations come the same way. What was judged is in memory befo
 so when the commit fails the replica is dropped, and opened anew from what is stored.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Final
 
 from meroid.account.client_keys import ClientKeys
-from meroid.errors import ThrottledError
+from meroid.errors import MeroidError, ThrottledError, UnavailableError
 from meroid.ids import EpochId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.epoch import is_key_of, open_previous, open_wrap
-from meroid.ledger.graph import MissingAncestorsError, Node
+from meroid.ledger.graph import BrokenChainError, MissingAncestorsError, Node
 from meroid.ledger.operation import Kind, Rekey, VerifiedOperation
+from meroid.ledger.state import MembershipState
 from meroid.ledger.verdict import Verdict
 from meroid.service.feed import EventFeed, MembershipEnded, StateMutation
 from meroid.service.keyring import KeyRing
@@ -24,6 +27,7 @@ from meroid.service.projection import Projection, Projector
 from meroid.service.replica import Replica, Replicas
 
 PENDING_MOST: Final = 4096
+PENDING_BYTES: Final = 64 * 1024 * 1024
 CORRECTED: Final = "StateCorrected"
 
 
@@ -32,6 +36,13 @@ class TooManyPendingError(ThrottledError):
 
     code = "too_many_pending"
     next_step = "sync the context with a member who has its history"
+
+
+class ReplicaDroppedError(UnavailableError):
+    """The context is opened anew, because the store failed while something was taken into it."""
+
+    code = "context_reopened"
+    next_step = "send the request again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +55,15 @@ class Taken:
 
 @dataclass(slots=True)
 class _Batch:
-    """Operations of one commit."""
+    """What is new in one commit: operations with their verdicts, and epoch keys."""
 
-    operations: list[VerifiedOperation]
-    verdicts: dict[OperationId, Verdict]
+    operations: list[VerifiedOperation] = field(default_factory=list)
+    verdicts: dict[OperationId, Verdict] = field(default_factory=dict)
+    keys: dict[EpochId, bytes] = field(default_factory=dict)
     membership: bool = False
     rebuild: bool = False
+    ended: tuple[PublicKey, ...] = ()
+    problem: MeroidError | None = None
 
 
 class Intake:
@@ -62,7 +76,6 @@ class Intake:
         keys: KeyRing,
         projector: Projector,
         feed: EventFeed,
-        on_ended: Callable[[PublicKey, int], object],
         alarm: Callable[[Replica, OperationId], None],
     ) -> None:
         self._store = store
@@ -70,7 +83,6 @@ class Intake:
         self._keys = keys
         self._projector = projector
         self._feed = feed
-        self._on_ended = on_ended
         self._alarm = alarm
 
     def take(
@@ -79,59 +91,65 @@ class Intake:
         """Take operations; with an `outcome` the one delta among them was run here already.
 
         Raises:
-            TooManyPendingError: no room for operations that wait for their ancestors.
-            UnavailableError: the store failed; nothing was taken.
+            TooManyPendingError: no room for one that waits for its ancestors; the others were taken.
+            BrokenChainError: one doesn't continue its author's chain; the others were taken.
+            ReplicaDroppedError, UnavailableError: the store failed; nothing was taken.
         """
         with replica.lock:
-            before = set(replica.ledger.state.members)
-            try:
-                batch, missing = self._judge(replica, operations)
+            before = replica.ledger.state
+            with self._as_on_disk(replica):
+                batch = self._judge(replica, operations)
+                if batch.membership:
+                    batch.ended = self._ended(replica, before)
                 if batch.operations:
                     self._commit(replica, batch, at, outcome)
-            except Exception:
-                self._replicas.forget(replica.context_id)
-                raise
-            if batch.membership:
-                self._tell_ended(replica, before, at)
-        return Taken(batch.verdicts, missing)
+            if batch.problem is not None:
+                raise batch.problem
+            return Taken(batch.verdicts, replica.missing())
 
     def take_keys(self, replica: Replica, keys: Mapping[EpochId, bytes], at: int) -> None:
-        """Keep epoch keys that a member handed out, if they are the right ones; apply what waited for them."""
+        """Keep epoch keys that a member handed out, if they are the right ones; apply what waits and can be now."""
         with replica.lock:
             fitting = {
                 epoch: key
                 for epoch, key in keys.items()
                 if epoch not in replica.epoch_keys and is_key_of(replica.context_id, epoch, key)
             }
-            if not fitting:
+            if not fitting and not replica.waiting:
                 return
-            replica.epoch_keys.update(self._with_previous(replica, fitting))
-            self._commit(replica, _Batch([], {}), at, None)
+            with self._as_on_disk(replica):
+                self._commit(replica, _Batch(keys=self._with_previous(replica, fitting)), at, None)
 
-    def _judge(
-        self, replica: Replica, operations: Iterable[VerifiedOperation]
-    ) -> tuple[_Batch, frozenset[OperationId]]:
+    @contextmanager
+    def _as_on_disk(self, replica: Replica) -> Iterator[None]:
+        """When what is done inside fails, memory may be ahead of the disk: the replica is dropped."""
+        if replica.dropped:
+            raise ReplicaDroppedError("this context is being opened anew after a failure of the store")
+        try:
+            yield
+        except Exception:
+            self._replicas.forget(replica.context_id)
+            raise
+
+    def _judge(self, replica: Replica, operations: Iterable[VerifiedOperation]) -> _Batch:
         """Add to the ledger what can be judged, and what waited for it."""
-        for operation in operations:
-            if operation.operation_id in replica.ledger:
-                continue
-            if len(replica.pending) >= PENDING_MOST and operation.operation_id not in replica.pending:
-                raise TooManyPendingError("too many operations wait for their ancestors", retry_after_s=5)
-            replica.pending[operation.operation_id] = operation
-        batch = _Batch([], {})
-        missing: set[OperationId] = set()
-        progress = True
-        while progress:
-            progress, missing = False, set()
-            for operation in list(replica.pending.values()):
-                try:
-                    self._add(replica, batch, operation)
-                except MissingAncestorsError as waits:
-                    missing |= waits.missing - replica.pending.keys()
-                    continue
-                del replica.pending[operation.operation_id]
-                progress = True
-        return batch, frozenset(missing)
+        batch = _Batch()
+        coming = deque(operation for operation in operations if operation.operation_id not in replica.pending)
+        while coming:
+            operation = coming.popleft()
+            try:
+                self._add(replica, batch, operation)
+            except MissingAncestorsError as waits:
+                full = len(replica.pending) >= PENDING_MOST or replica.pending_bytes >= PENDING_BYTES
+                if not full:
+                    replica.wait(operation, waits.missing)
+                else:
+                    batch.problem = TooManyPendingError("too many operations wait for ancestors", retry_after_s=5)
+            except BrokenChainError as problem:
+                batch.problem = problem
+            else:
+                coming.extend(replica.release(operation.operation_id))
+        return batch
 
     @staticmethod
     def _add(replica: Replica, batch: _Batch, operation: VerifiedOperation) -> None:
@@ -154,8 +172,8 @@ class Intake:
     def _commit(self, replica: Replica, batch: _Batch, at: int, outcome: Outcome | None) -> None:
         """Open what can be opened, work out the new state, and store everything at once."""
         if batch.membership:
-            replica.epoch_keys.update(self._opened_epochs(replica, batch))
-        held = dict(replica.epoch_keys)
+            batch.keys |= self._opened_epochs(replica, batch)
+        replica.epoch_keys.update(batch.keys)
         void_now = (
             {each for each in replica.applied if not replica.ledger.verdict(each).valid} if batch.rebuild else set()
         )
@@ -164,29 +182,7 @@ class Intake:
         else:
             projection = self._store.read(lambda tx: self._project(tx, replica, at, fresh=batch.rebuild))
 
-        def work(tx: Transaction) -> None:
-            applied = set(projection.applied)
-            for operation in batch.operations:
-                tx.operations.append(
-                    replica.context_id,
-                    operation.operation_id,
-                    operation.envelope,
-                    applied=operation.operation_id in applied,
-                    at=at,
-                )
-            if outcome is None and applied:
-                tx.operations.mark_applied(applied, applied=True)
-            if batch.rebuild:
-                tx.operations.mark_applied(void_now, applied=False)
-                tx.state.clear(replica.context_id)
-            if projection.writes:
-                tx.state.write(replica.context_id, projection.writes)
-            if projection.root_hash != replica.root_hash:
-                tx.contexts.set_root(replica.context_id, projection.root_hash)
-            for epoch, key in held.items():
-                tx.epochs.put(replica.context_id, epoch, key)
-
-        self._store.write(work)
+        self._store.write(lambda tx: _write(tx, replica, batch, projection, void_now, at))
         self._settle(replica, projection, batch, void_now)
 
     def _settle(self, replica: Replica, projection: Projection, batch: _Batch, void_now: set[OperationId]) -> None:
@@ -196,6 +192,8 @@ class Intake:
         replica.applied.update(projection.applied)
         for operation_id in projection.applied:
             replica.waiting.pop(operation_id, None)
+        if batch.ended:
+            self._feed.tell(MembershipEnded(context_id=replica.context_id))
         changed_root = projection.root_hash != replica.root_hash
         replica.root_hash = projection.root_hash
         for operation_id in projection.alarms:
@@ -251,13 +249,37 @@ class Intake:
                 chain.append(before[0])
         return found
 
-    def _tell_ended(self, replica: Replica, before: set[PublicKey], at: int) -> None:
-        ended = before - replica.ledger.state.members.keys()
-        own = [key for key in ended if self._keys.owner_of(key) is not None]
-        for key in own:
-            self._on_ended(key, at)
-        if own:
-            self._feed.tell(MembershipEnded(context_id=replica.context_id))
+    def _ended(self, replica: Replica, before: MembershipState) -> tuple[PublicKey, ...]:
+        """Identities of this node whose membership ended since that state."""
+        gone = before.members.keys() - replica.ledger.state.members.keys()
+        return tuple(key for key in gone if self._keys.owner_of(key) is not None)
+
+
+def _write(
+    tx: Transaction,
+    replica: Replica,
+    batch: _Batch,
+    projection: Projection,
+    void_now: set[OperationId],
+    at: int,
+) -> None:
+    """All that a batch changes on disk, in one transaction."""
+    context_id, applied = replica.context_id, set(projection.applied)
+    for operation in batch.operations:
+        known = operation.operation_id in applied
+        tx.operations.append(context_id, operation.operation_id, operation.envelope, applied=known, at=at)
+    tx.operations.mark_applied(applied - batch.verdicts.keys(), applied=True)
+    if batch.rebuild:
+        tx.operations.mark_applied(void_now, applied=False)
+        tx.state.clear(context_id)
+    if projection.writes:
+        tx.state.write(context_id, projection.writes)
+    if projection.root_hash != replica.root_hash:
+        tx.contexts.set_root(context_id, projection.root_hash)
+    for epoch, key in batch.keys.items():
+        tx.epochs.put(context_id, epoch, key)
+    for ended in batch.ended:  # tokens bound to a membership end with it, in the same commit
+        tx.auth.revoke_bound(ended, at=at)
 
 
 def _open_for(replica: Replica, operation: VerifiedOperation, rekey: Rekey, own: Iterable[ClientKeys]) -> bytes | None:

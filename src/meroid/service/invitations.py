@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from meroid.errors import InvalidInputError
-from meroid.ids import ContextId, OperationId
+from meroid.ids import BadIdError, ContextId, OperationId
 from meroid.keys.canonical import (
     NotCanonicalError,
     Value,
@@ -20,7 +20,7 @@ from meroid.keys.canonical import (
     tagged_hash,
     tagged_message,
 )
-from meroid.keys.public import BadSignatureError, PublicKey, verify_signature
+from meroid.keys.public import BadPublicKeyError, BadSignatureError, PublicKey, verify_signature
 from meroid.keys.signer import Secret, Signer
 from meroid.keys.software import SoftwareSigner
 
@@ -117,7 +117,7 @@ def issue_ticket(  # each is a field of the ticket
 def encode_ticket(ticket: Ticket) -> str:
     """`m1.` and base64url without padding."""
     fields = {**_fields(ticket), 7: ticket.signature}
-    return PREFIX + base64.urlsafe_b64encode(canonical_bytes(fields)).decode().rstrip("=")
+    return PREFIX + _base64url(canonical_bytes(fields))
 
 
 def decode_ticket(context_id: ContextId, text: str) -> Ticket:
@@ -131,13 +131,19 @@ def decode_ticket(context_id: ContextId, text: str) -> Ticket:
     try:
         encoded = text[len(PREFIX) :].encode("ascii")
         raw = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), altchars=b"-_", validate=True)
+        if _base64url(raw) != text[len(PREFIX) :]:  # bits beyond the last byte: one invitation has one text
+            raise BadInvitationError("the invitation is damaged")
         ticket = _parse(context_id, parse_canonical(raw))
         verify_signature(ticket.inviter.checked(), _message(ticket), ticket.signature)
-    except (binascii.Error, UnicodeEncodeError, NotCanonicalError):
+    except (binascii.Error, UnicodeEncodeError, NotCanonicalError, BadIdError):
         raise BadInvitationError("the invitation is damaged") from None
-    except BadSignatureError:
+    except (BadSignatureError, BadPublicKeyError):
         raise BadInvitationError("the invitation is not signed by the inviter that it names") from None
     return ticket
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode("ascii").rstrip("=")
 
 
 def _parse(context_id: ContextId, value: Value) -> Ticket:

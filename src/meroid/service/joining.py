@@ -16,6 +16,7 @@ from meroid.ledger.verdict import void
 from meroid.ledger.verify import invitation_proof_message, sign_operation
 from meroid.service import requests
 from meroid.service.authorship import Authorship, member_of
+from meroid.service.catching_up import ASK_S
 from meroid.service.invitations import Ticket, door_of, invitation_secret, issue_ticket
 from meroid.service.keyring import KeyRing
 from meroid.service.peering import Channel, PeerRefusedError, ask_peer
@@ -25,7 +26,7 @@ from meroid.service.ports.transport import PeerUnreachableError, Transport
 from meroid.service.projection import EMPTY_ROOT
 from meroid.service.refusals import refusal_of
 from meroid.service.replica import Replica, Replicas
-from meroid.service.replication import ASK_S, ReplicationService
+from meroid.service.replication import ReplicationService
 
 DOOR_TRIES = 4
 
@@ -42,6 +43,13 @@ class WrongInviteeError(ForbiddenError):
 
     code = "wrong_invitee"
     next_step = "have one of your own identities invited"
+
+
+class NotLetInError(ForbiddenError):
+    """The inviter's node answered, but what it handed out doesn't make the key a member."""
+
+    code = "not_let_in"
+    next_step = "ask for a new invitation, from a member that you trust"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +115,7 @@ class JoiningService:
             NotYourIdentityError, IdentityBoundError: the joining key isn't free to join here.
             PeerUnreachableError, PeerRefusedError: the inviter's node doesn't answer or let in.
             RuleRefusalError: the invitation doesn't hold any more.
+            NotLetInError: the history that came doesn't say that the key is a member.
         """
         ticket.check_time(at)
         keys = self._free_keys(principal, ticket.context_id, joiner)
@@ -119,15 +128,20 @@ class JoiningService:
             responder=ticket.inviter,
             sealing=ticket.sealing,
         )
-        heads, member = self._knock(channel, keys)
+        proof = None if salt is None else _proof(ticket, salt, joiner)
+        heads, member = self._knock(channel, keys, proof)
+        self._bind(joiner, ticket.context_id)
         if not member:
-            join = self._join_operation(principal, ticket, keys, heads, salt)
+            join = self._join_operation(principal, ticket, keys, heads, proof)
             reply = ask_peer(self._transport, channel, keys, requests.ask_offer([join]), timeout_s=ASK_S)
             code = requests.read_offer(reply).get(join.operation_id, "not_invited")
             if code != "valid":
                 raise refusal_of(void(code))
         replica = self._replicas.find(ticket.context_id) or self._begin(ticket, channel, keys)
+        self._store.write(lambda tx: tx.contexts.keep_endpoints(ticket.context_id, ticket.endpoints))
         self._replication.catch_up(replica, channel, keys)
+        if joiner not in replica.ledger.state.members:
+            raise NotLetInError(f"{joiner} is no member of {ticket.context_id} by the history that came")
         return ticket.context_id, joiner
 
     def _offer(
@@ -161,11 +175,26 @@ class JoiningService:
             raise IdentityBoundError(f"{joiner} is an identity of another context")
         return keys
 
-    def _knock(self, channel: Channel, keys: ClientKeys) -> tuple[tuple[OperationId, ...], bool]:
+    def _bind(self, joiner: PublicKey, context_id: ContextId) -> None:
+        """Bind the key before anything signed with it leaves, so that it never stands in two contexts.
+
+        Raises:
+            IdentityBoundError: another call took it for another context.
+        """
+
+        def work(tx: Transaction) -> None:
+            record = tx.accounts.client_key(joiner)
+            bound = None if record is None else record.context_id
+            if bound != context_id and not tx.accounts.bind_client_key(joiner, context_id):
+                raise IdentityBoundError(f"{joiner} is an identity of another context")
+
+        self._store.write(work)
+
+    def _knock(self, channel: Channel, keys: ClientKeys, proof: bytes | None) -> tuple[tuple[OperationId, ...], bool]:
         """Ask at the door; a connection that was just asked for may take a moment."""
         for left in reversed(range(DOOR_TRIES)):
             try:
-                reply = ask_peer(self._transport, channel, keys, requests.ask_door(), timeout_s=ASK_S)
+                reply = ask_peer(self._transport, channel, keys, requests.ask_door(proof), timeout_s=ASK_S)
                 return requests.read_door(reply)
             except PeerUnreachableError:
                 if not left:
@@ -178,12 +207,8 @@ class JoiningService:
         ticket: Ticket,
         keys: ClientKeys,
         heads: tuple[OperationId, ...],
-        salt: bytes | None,
+        proof: bytes | None,
     ) -> VerifiedOperation:
-        proof = None
-        if salt is not None:
-            message = invitation_proof_message(ticket.context_id, ticket.grant, keys.public_key)
-            proof = invitation_secret(salt).sign(message)
         body = Join(invitation=ticket.grant, keys=self._keys.publish(principal.account_id, keys), proof=proof)
         known = self._replicas.find(ticket.context_id)
         last = None if known is None else known.ledger.last_of(keys.public_key)
@@ -226,8 +251,12 @@ class JoiningService:
         def work(tx: Transaction) -> None:
             tx.contexts.add(record)
             tx.operations.append(ticket.context_id, genesis.operation_id, genesis.envelope, applied=False, at=at)
-            tx.accounts.bind_client_key(keys.public_key, ticket.context_id)
 
         self._store.write(work)
         self._replicas.put(replica)
         return replica
+
+
+def _proof(ticket: Ticket, salt: bytes, joiner: PublicKey) -> bytes:
+    """What the secret of an open invitation signs for the joiner."""
+    return invitation_secret(salt).sign(invitation_proof_message(ticket.context_id, ticket.grant, joiner))

@@ -1,14 +1,16 @@
 """Questions between nodes, answered to a proven key only (`semantics.md` §3, `design.md` §7).
 
-1. The asker asks for a challenge; the answer is 32 random bytes, good once and for a minute.
-2. The asker sends its request sealed for the responder, its own one-time sealing key, and a
-   signature by its client key over the challenge, both keys, the context, the channel and what it
-   sends. The answer is sealed for the one-time key and signed by the responder over the same
-   challenge.
+1. The asker asks for a challenge: 40 bytes that are good once and for a minute, on this channel.
+2. The asker sends its own one-time sealing key and, sealed for the responder, its client key, its
+   request, and a signature over the challenge, both keys, the context, the channel and the request.
+   The answer is sealed for the one-time key, with the responder's signature over the same challenge.
 
-Whoever isn't let in gets the same refusal whatever the reason, and learns nothing.
+Who only carries the messages sees no key of a member. Whoever isn't let in gets the same refusal
+whatever the reason, and learns nothing. A challenge proves itself, so a flood of requests for
+challenges costs no memory and pushes out nobody's.
 """
 
+import hmac
 import secrets
 import threading
 from collections import OrderedDict
@@ -33,7 +35,8 @@ from meroid.keys.sealing import SealingKey, hpke_open, hpke_seal
 from meroid.service.ports.transport import Transport
 
 CHALLENGE_MS: Final = 60_000
-CHALLENGES_MOST: Final = 1024
+_USED_MOST: Final = 4096
+_HEAD_BYTES, _CHALLENGE_BYTES = 24, 40
 _QUESTION_TAG: Final = "meroid/peer-question/v1"
 _ANSWER_TAG: Final = "meroid/peer-answer/v1"
 _CHALLENGE, _ASK = 1, 2
@@ -77,8 +80,9 @@ Serve = Callable[[ProvenAsker], Value]
 """Answers a request, or gives nothing where the asker isn't let in."""
 
 
-def _binding(channel: Channel, asker: PublicKey, challenge: bytes, content: bytes) -> bytes:
-    return canonical_bytes(
+def _signed(tag: str, channel: Channel, asker: PublicKey, challenge: bytes, content: bytes) -> bytes:
+    """What either side signs: both keys, the context, the channel, the challenge and what is said."""
+    bound = canonical_bytes(
         [
             channel.context_id,
             channel.topic,
@@ -86,9 +90,10 @@ def _binding(channel: Channel, asker: PublicKey, challenge: bytes, content: byte
             asker,
             channel.responder,
             challenge,
-            tagged_hash(_QUESTION_TAG, content),
+            tagged_hash(tag, content),
         ]
     )
+    return tagged_message(tag, bound)
 
 
 def ask_peer(transport: Transport, channel: Channel, keys: ClientKeys, request: Value, *, timeout_s: float) -> Value:
@@ -103,22 +108,13 @@ def ask_peer(transport: Transport, channel: Channel, keys: ClientKeys, request: 
     challenge = first.get(1)
     if not isinstance(challenge, bytes):
         raise PeerRefusedError("the other node does not answer this key")
-    once = SealingKey.generate()
-    info = canonical_bytes([_QUESTION_TAG, channel.context_id, challenge, keys.public_key, once.public])
-    sealed = hpke_seal(channel.sealing, info, canonical_bytes(request))
-    signed = _binding(channel, keys.public_key, challenge, once.public + sealed)
-    question = canonical_bytes(
-        {
-            1: _ASK,
-            2: challenge,
-            3: keys.public_key,
-            4: once.public,
-            5: sealed,
-            6: keys.sign(tagged_message(_QUESTION_TAG, signed)),
-        }
-    )
+    once, asker, content = SealingKey.generate(), keys.public_key, canonical_bytes(request)
+    signature = keys.sign(_signed(_QUESTION_TAG, channel, asker, challenge, once.public + content))
+    info = canonical_bytes([_QUESTION_TAG, channel.context_id, challenge, once.public])
+    sealed = hpke_seal(channel.sealing, info, canonical_bytes([asker, signature, content]))
+    question = canonical_bytes({1: _ASK, 2: challenge, 3: once.public, 4: sealed})
     answer = _map(transport.ask(channel.topic, channel.handle, question, timeout_s=timeout_s))
-    return _open_answer(channel, keys.public_key, challenge, once, answer)
+    return _open_answer(channel, asker, challenge, once, answer)
 
 
 def _open_answer(
@@ -127,13 +123,22 @@ def _open_answer(
     match answer:
         case {0: _}:
             raise PeerRefusedError("the other node does not answer this key")
-        case {1: bytes() as sealed, 2: bytes() as signature}:
+        case {1: bytes() as sealed}:
             try:
-                signed = _binding(channel, asker, challenge, sealed)
-                verify_signature(channel.responder, tagged_message(_ANSWER_TAG, signed), signature)
-                return parse_canonical(hpke_open(once, canonical_bytes([_ANSWER_TAG, challenge]), sealed))
+                opened = hpke_open(once, canonical_bytes([_ANSWER_TAG, challenge]), sealed)
+                signature, content = _pair(parse_canonical(opened))
+                verify_signature(channel.responder, _signed(_ANSWER_TAG, channel, asker, challenge, content), signature)
+                return parse_canonical(content)
             except IntegrityError:
                 raise BadPeerAnswerError("the answer is not a true one of the member that was asked") from None
+        case _:
+            raise BadPeerAnswerError("the answer is not of a known form")
+
+
+def _pair(value: Value) -> tuple[bytes, bytes]:
+    match value:
+        case [bytes() as signature, bytes() as content]:
+            return signature, content
         case _:
             raise BadPeerAnswerError("the answer is not of a known form")
 
@@ -164,7 +169,8 @@ class Desk:
         self._keys = keys
         self._serve = serve
         self._clock = clock
-        self._challenges: OrderedDict[bytes, int] = OrderedDict()
+        self._secret = secrets.token_bytes(32)
+        self._used: OrderedDict[bytes, None] = OrderedDict()
         self._lock = threading.Lock()
 
     def answer(self, question: bytes) -> bytes | None:
@@ -179,47 +185,56 @@ class Desk:
             case {
                 1: 2,
                 2: bytes() as challenge,
-                3: bytes() as asker,
-                4: bytes() as once,
-                5: bytes() as sealed,
-                6: bytes() as signature,
-            } if len(fields) == 6:
-                return self._answer_asked(challenge, asker, once, sealed, signature)
+                3: bytes() as once,
+                4: bytes() as sealed,
+            } if len(fields) == 4:
+                return self._answer_asked(challenge, once, sealed)
             case _:
                 return None
 
-    def _answer_asked(self, challenge: bytes, asker: bytes, once: bytes, sealed: bytes, signature: bytes) -> bytes:
+    def _answer_asked(self, challenge: bytes, once: bytes, sealed: bytes) -> bytes:
         try:
-            proven = self._prove(challenge, asker, once, sealed, signature)
+            proven = self._prove(challenge, once, sealed)
             reply = None if proven is None else self._serve(proven)
             if proven is None or reply is None:
                 return _REFUSED
-            content = hpke_seal(once, canonical_bytes([_ANSWER_TAG, challenge]), canonical_bytes(reply))
+            content = canonical_bytes(reply)
+            signature = self._keys.sign(_signed(_ANSWER_TAG, self._channel, proven.key, challenge, content))
+            info = canonical_bytes([_ANSWER_TAG, challenge])
+            return canonical_bytes({1: hpke_seal(once, info, canonical_bytes([signature, content]))})
         except MeroidError:  # a question that can't be opened or served is refused like any other
             return _REFUSED
-        signed = _binding(self._channel, proven.key, challenge, content)
-        return canonical_bytes({1: content, 2: self._keys.sign(tagged_message(_ANSWER_TAG, signed))})
 
-    def _prove(
-        self, challenge: bytes, asker: bytes, once: bytes, sealed: bytes, signature: bytes
-    ) -> ProvenAsker | None:
-        if not self._use(challenge):
+    def _prove(self, challenge: bytes, once: bytes, sealed: bytes) -> ProvenAsker | None:
+        if not self._is_fresh(challenge):
             return None
-        key = PublicKey(asker).checked()
-        signed = _binding(self._channel, key, challenge, once + sealed)
-        verify_signature(key, tagged_message(_QUESTION_TAG, signed), signature)
-        info = canonical_bytes([_QUESTION_TAG, self._channel.context_id, challenge, key, once])
-        return ProvenAsker(key=key, request=parse_canonical(hpke_open(self._keys.sealing, info, sealed)))
+        info = canonical_bytes([_QUESTION_TAG, self._channel.context_id, challenge, once])
+        match parse_canonical(hpke_open(self._keys.sealing, info, sealed)):
+            case [bytes() as asker, bytes() as signature, bytes() as content]:
+                key = PublicKey(asker).checked()
+                verify_signature(key, _signed(_QUESTION_TAG, self._channel, key, challenge, once + content), signature)
+            case _:
+                return None
+        return ProvenAsker(key=key, request=parse_canonical(content)) if self._use(challenge) else None
 
     def _challenge(self) -> bytes:
-        challenge = secrets.token_bytes(32)
-        with self._lock:
-            while len(self._challenges) >= CHALLENGES_MOST:
-                self._challenges.popitem(last=False)
-            self._challenges[challenge] = self._clock.now_ms() + CHALLENGE_MS
-        return challenge
+        """When it ends (8 bytes, ms since the epoch), 16 random bytes, and 16 that prove both ours."""
+        head = (self._clock.now_ms() + CHALLENGE_MS).to_bytes(8, "big") + secrets.token_bytes(16)
+        return head + self._proof(head)
+
+    def _proof(self, head: bytes) -> bytes:
+        return hmac.digest(self._secret, head, "sha256")[: _CHALLENGE_BYTES - _HEAD_BYTES]
+
+    def _is_fresh(self, challenge: bytes) -> bool:
+        head, proof = challenge[:_HEAD_BYTES], challenge[_HEAD_BYTES:]
+        return hmac.compare_digest(self._proof(head), proof) and self._clock.now_ms() <= int.from_bytes(head[:8], "big")
 
     def _use(self, challenge: bytes) -> bool:
+        """Use a challenge up; false if that was done before."""
         with self._lock:
-            expires = self._challenges.pop(challenge, None)
-        return expires is not None and self._clock.now_ms() <= expires
+            if challenge in self._used:
+                return False
+            self._used[challenge] = None
+            if len(self._used) > _USED_MOST:
+                self._used.popitem(last=False)
+        return True

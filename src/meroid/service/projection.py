@@ -60,14 +60,16 @@ class Projector:
     ) -> Projection:
         """Apply deltas in their order on the stored state, or on an empty one if `fresh`.
 
-        A delta whose epoch key isn't here is left out, and waits; one that opens to nonsense, or
-        that the application refuses, counts as applied and changes nothing: every replica sees
-        the same.
+        A delta whose epoch key isn't here is left out, and waits; while the application isn't here,
+        all do. One that opens to nonsense, or that the application refuses, counts as applied and
+        changes nothing: every replica sees the same.
         """
         projection = Projection(root_hash=EMPTY_ROOT if fresh else replica.root_hash)
         binding = replica.ledger.state.application
+        if tx.blobs.size(binding.blob_id) is None:
+            return projection
         load = bytecode_loader(tx, binding.blob_id)
-        members = tuple(sorted(replica.ledger.state.members))
+        members = replica.members()
 
         def read(key: bytes) -> bytes | None:
             if key in projection.writes:

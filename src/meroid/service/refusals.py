@@ -39,6 +39,11 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "author_removed": ("the membership of the author ended", "ask for a new invitation"),
     "capability_revoked": ("the capability was revoked", "ask a manager to grant it again"),
     "invitation_ended": ("the invitation ended with its inviter's membership or right", "ask for a new invitation"),
+    "author_suspended": ("the author's removal is asked for and not decided", "wait for the decision of the managers"),
+    "rests_on_void_admission": ("the admission of the author does not count", "ask for a new invitation"),
+    "rests_on_void_invitation": ("the invitation does not count", "ask for a new invitation"),
+    "rests_on_void_join": ("the join that was admitted does not count", "have the person join again"),
+    "rests_on_void_grant": ("what gave the author the capability does not count", "ask a manager to grant it"),
 }
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from meroid.errors import NotFoundError
 from meroid.ids import ContextId, EpochId, OperationId
+from meroid.keys.public import PublicKey
 from meroid.ledger.ledger import Ledger
 from meroid.ledger.operation import VerifiedOperation
+from meroid.ledger.state import MembershipState
 from meroid.ledger.verify import reread_operation
 from meroid.service.ports.store import Store, Transaction
 
@@ -24,7 +26,8 @@ class Replica:
     """A context's ledger, epoch keys and what was applied; everything under `lock`.
 
     `waiting` holds valid deltas that aren't applied yet (their epoch key is missing); `pending`
-    holds operations whose ancestors are missing, bounded.
+    holds operations whose ancestors are missing, each in `wanted` under one of those. `dropped` says
+    that memory was ahead of the disk, and that the context has to be opened anew.
     """
 
     context_id: ContextId
@@ -34,7 +37,18 @@ class Replica:
     applied: set[OperationId] = field(default_factory=set)
     waiting: dict[OperationId, None] = field(default_factory=dict)
     pending: dict[OperationId, VerifiedOperation] = field(default_factory=dict)
+    wanted: dict[OperationId, list[OperationId]] = field(default_factory=dict)
+    pending_bytes: int = 0
+    dropped: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
+    _members: tuple[MembershipState, tuple[PublicKey, ...]] | None = None
+
+    def members(self) -> tuple[PublicKey, ...]:
+        """Client keys of the current members, ascending; put in order once for each state."""
+        state = self.ledger.state
+        if self._members is None or self._members[0] is not state:
+            self._members = state, tuple(sorted(state.members))
+        return self._members[1]
 
     def usable_epoch(self) -> tuple[EpochId, bytes] | None:
         """The latest epoch that may encrypt new writes and whose key is here."""
@@ -50,6 +64,22 @@ class Replica:
         return tuple(
             (epoch.epoch_id, self.epoch_keys[epoch.epoch_id]) for epoch in epochs if epoch.epoch_id in self.epoch_keys
         )
+
+    def wait(self, operation: VerifiedOperation, missing: frozenset[OperationId]) -> None:
+        """Keep an operation until its ancestors are here."""
+        self.pending[operation.operation_id] = operation
+        self.pending_bytes += len(operation.envelope)
+        self.wanted.setdefault(min(missing), []).append(operation.operation_id)
+
+    def release(self, ancestor: OperationId) -> list[VerifiedOperation]:
+        """Operations that waited for this one; they may have to wait for another."""
+        released = [self.pending.pop(operation_id) for operation_id in self.wanted.pop(ancestor, ())]
+        self.pending_bytes -= sum(len(operation.envelope) for operation in released)
+        return released
+
+    def missing(self) -> frozenset[OperationId]:
+        """Ancestors of pending operations that didn't come yet."""
+        return frozenset(self.wanted.keys() - self.pending.keys())
 
 
 class Replicas:
@@ -89,7 +119,9 @@ class Replicas:
     def forget(self, context_id: ContextId) -> None:
         """Drop a replica from memory; what is stored is opened anew when it is asked for."""
         with self._lock:
-            self._open.pop(context_id, None)
+            replica = self._open.pop(context_id, None)
+        if replica is not None:
+            replica.dropped = True
 
     def stored(self) -> tuple[ContextId, ...]:
         """The ids of all contexts of this node."""

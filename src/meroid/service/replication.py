@@ -3,9 +3,13 @@
 Live: an operation is sealed under its epoch and published on that epoch's topic. Repair: a member
 is asked for what is missing, on a gap, when it comes, and when somebody asks to sync. Nothing here
 decides anything: what arrives goes through `Intake` like everything else.
+
+Hearing never waits for a peer: gaps are closed by one thread for each context that has any, which
+takes a pause when it got nothing, so nobody keeps a node busy by naming what doesn't exist.
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,47 +17,46 @@ from typing import Final
 from meroid.account.client_keys import ClientKeys
 from meroid.clock import Clock
 from meroid.errors import MeroidError
-from meroid.ids import BlobId, ContextId, EpochId, OperationId
+from meroid.ids import ContextId, EpochId, OperationId
 from meroid.keys.canonical import Value
 from meroid.keys.public import PublicKey
 from meroid.keys.sealing import SealBrokenError
+from meroid.ledger.codec import decode_operation
 from meroid.ledger.epoch import EnvelopeSealer, handle, open_envelope, topic
 from meroid.ledger.operation import Join, Rekey, VerifiedOperation
-from meroid.ledger.verify import read_operation
-from meroid.service import requests
+from meroid.ledger.verify import verify_operation
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import current_epoch
-from meroid.service.intake import Intake
+from meroid.service.catching_up import EPOCHS_HEARD, CatchUp, SyncReport, lacks
+from meroid.service.intake import Intake, TooManyPendingError
 from meroid.service.invitations import door_of
 from meroid.service.keyring import KeyRing
-from meroid.service.peering import Channel, Desk, ProvenAsker, ask_peer
+from meroid.service.peering import Channel, Desk, ProvenAsker
 from meroid.service.ports.store import Store
 from meroid.service.ports.transport import Registration, Transport
 from meroid.service.replica import Replica, Replicas
 from meroid.service.serving import PeerServer
 
-ASK_S: Final = 5.0
-EPOCHS_HEARD: Final = 8
-_PEERS_ASKED: Final = 3
+_PAUSE_S: Final = 1.0
+_CLOSE_S: Final = 1.0
+_FORMER_MOST: Final = 64
 
 
 @dataclass(slots=True)
 class _Presence:
-    """What is registered at the transport for one context, by what it is for."""
+    """What is registered at the transport for one context, by what it is for, and the repair that runs.
+
+    `gaps` says that there is something to ask for, and `first` whom; `former` counts what was heard
+    of each key that was a member once.
+    """
 
     registered: dict[tuple[str, ...], Registration] = field(default_factory=dict)
     sealers: dict[EpochId, EnvelopeSealer] = field(default_factory=dict)
+    former: Counter[PublicKey] = field(default_factory=Counter)
     repairing: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What a sync did: how many members answered, how many operations came, whether gaps remain."""
-
-    asked: int
-    answered: int
-    received: int
-    complete: bool
+    repairer: threading.Thread | None = None
+    gaps: bool = False
+    first: set[PublicKey] = field(default_factory=set)
 
 
 class ReplicationService:
@@ -75,47 +78,57 @@ class ReplicationService:
         self._replicas = replicas
         self._keys = keys
         self._intake = intake
-        self._applications = applications
         self._server = server
         self._transport = transport
         self._clock = clock
         self._trouble = trouble
+        self._catching_up = CatchUp(store, keys, intake, applications, transport, clock, trouble)
         self._presence: dict[ContextId, _Presence] = {}
         self._lock = threading.RLock()
+        self._closing = threading.Event()
 
     def start(self) -> None:
-        """Take part in every stored context again."""
+        """Take part in every stored context again, and connect to the nodes that it was joined through."""
+        self._transport.connect(self._store.read(lambda tx: tx.contexts.endpoints()))
         for context_id in self._replicas.stored():
-            replica = self._replicas.get(context_id)
-            self.refresh(replica)
+            self.refresh(self._replicas.get(context_id))
+
+    def close(self) -> None:
+        """End what repairs still run; call it after the transport was closed."""
+        self._closing.set()
+        with self._lock:
+            running = [each.repairer for each in self._presence.values() if each.repairer is not None]
+        for repairer in running:
+            repairer.join(_CLOSE_S)
 
     def announce(self, replica: Replica, operations: tuple[VerifiedOperation, ...]) -> None:
         """Publish operations that were just committed, each under its own epoch."""
+        if any(not operation.operation.kind.is_delta for operation in operations):
+            self.refresh(replica)  # before others hear of a new topic, this node listens there
         presence = self._of(replica)
-        membership = False
         for operation in operations:
-            membership |= not operation.operation.kind.is_delta
             epoch = operation.operation.epoch or current_epoch(replica)
             key = None if epoch is None else replica.epoch_keys.get(epoch)
             if epoch is None or key is None:
                 continue
             with self._lock:
-                sealer = presence.sealers.setdefault(epoch, EnvelopeSealer(replica.context_id, key))
-                sealed = sealer.seal(operation.envelope)
+                if epoch not in presence.sealers:
+                    presence.sealers[epoch] = EnvelopeSealer(replica.context_id, key)
+                sealed = presence.sealers[epoch].seal(operation.envelope)
             self._transport.publish(topic(replica.context_id, key), sealed)
-        if membership:
-            self.refresh(replica)
 
     def refresh(self, replica: Replica) -> bool:
         """Register for the epochs and doors of now, and withdraw from what ended; true if a topic is new."""
-        wanted = self._wanted(replica)
         presence = self._of(replica)
-        with self._lock:
+        with replica.lock, self._lock:  # in this order everywhere; so what is registered is never an older state's
+            wanted = self._wanted(replica)
             gone = [purpose for purpose in presence.registered if purpose not in wanted]
             closing = [presence.registered.pop(purpose) for purpose in gone]
             new = [purpose for purpose in wanted if purpose not in presence.registered]
             for purpose in new:
                 presence.registered[purpose] = wanted[purpose]()
+            heard = dict(replica.known_epochs()[:EPOCHS_HEARD])
+            presence.sealers = {epoch: sealer for epoch, sealer in presence.sealers.items() if epoch in heard}
         for registration in closing:
             registration.close()
         return any(purpose[0] == "hear" for purpose in new)
@@ -127,157 +140,150 @@ class ReplicationService:
         for registration in () if presence is None else presence.registered.values():
             registration.close()
 
-    def repair(self, replica: Replica) -> SyncReport:
-        """Ask members for what is missing here, and give them what they may lack; waits for the answers."""
-        channels = self._channels(replica)
-        presence = self._of(replica)
-        answered = received = 0
-        with presence.repairing:
-            for channel, keys in channels[:_PEERS_ASKED]:
-                try:
-                    received += self.catch_up(replica, channel, keys)
-                    answered += 1
-                except MeroidError as problem:
-                    self._trouble("peer did not help", problem)
-        with replica.lock:
-            complete = not replica.pending and not replica.waiting
-        asked = min(len(channels), _PEERS_ASKED)
-        return SyncReport(asked=asked, answered=answered, received=received, complete=complete)
+    def repair(self, replica: Replica, first: frozenset[PublicKey] = frozenset()) -> SyncReport:
+        """Ask members for what is missing here, some of them `first`; waits for the answers."""
+        with self._of(replica).repairing:
+            report = self._catching_up.from_present(replica, first)
+        self.refresh(replica)
+        return report
 
     def catch_up(self, replica: Replica, channel: Channel, keys: ClientKeys) -> int:
-        """Everything that one member has and this node lacks: operations, keys, the application's code."""
-        received = 0
-        more = True
-        while more:
-            with replica.lock:
-                heads = replica.ledger.graph.heads
-            reply = ask_peer(self._transport, channel, keys, requests.ask_history(heads), timeout_s=ASK_S)
-            page = requests.read_history(reply)
-            taken = self._intake.take(replica, page.operations, self._clock.now_ms())
-            received += len(taken.new)
-            more = page.more and bool(taken.new)
-        self._fetch_application(replica, channel, keys)
-        self._fetch_keys(replica, channel, keys)
-        self.refresh(replica)
-        return received
+        """Everything that one member has and this node lacks: operations, keys, the application's code.
 
-    def _fetch_keys(self, replica: Replica, channel: Channel, keys: ClientKeys) -> None:
-        with replica.lock:
-            epochs = replica.ledger.state.epochs
-            lacking = [epoch for epoch in epochs if epoch not in replica.epoch_keys]
-        if lacking:
-            reply = ask_peer(self._transport, channel, keys, requests.ask_keys(lacking), timeout_s=ASK_S)
-            self._intake.take_keys(replica, requests.read_keys(reply), self._clock.now_ms())
+        Raises:
+            MeroidError: the member doesn't help; what it gave before is kept.
+        """
+        try:
+            return self._catching_up.from_member(replica, channel, keys)
+        finally:
+            self.refresh(replica)
 
-    def _fetch_application(self, replica: Replica, channel: Channel, keys: ClientKeys) -> None:
-        binding = replica.ledger.state.application
-        blob_id: BlobId = binding.blob_id
-        if self._store.read(lambda tx: tx.blobs.size(blob_id)) is not None:
-            return
-        content = bytearray()
-        index, count = 0, 1
-        while index < count and len(content) < binding.size:
-            reply = ask_peer(self._transport, channel, keys, requests.ask_blob(blob_id, index), timeout_s=ASK_S)
-            chunk, count = requests.read_chunk(reply)
-            content += chunk
-            index += 1
-        self._applications.install_bound(binding, bytes(content), self._clock.now_ms())
+    def _repair_soon(self, replica: Replica, first: PublicKey | None = None) -> None:
+        """Have gaps closed by the context's own thread, which asks the member `first` before others."""
+        presence = self._of(replica)
+        with self._lock:
+            presence.gaps = True
+            if first is not None:
+                presence.first.add(first)
+            if presence.repairer is None and not self._closing.is_set():
+                presence.repairer = threading.Thread(
+                    target=self._close_gaps, args=(replica.context_id, presence), name="repair", daemon=True
+                )
+                presence.repairer.start()
+
+    def _close_gaps(self, context_id: ContextId, presence: _Presence) -> None:
+        pause = 0.0
+        while not self._closing.wait(pause):
+            with self._lock:
+                if not presence.gaps:
+                    presence.repairer = None
+                    return
+                first, presence.first, presence.gaps = frozenset(presence.first), set(), False
+            pause = _PAUSE_S
+            try:
+                replica = self._replicas.find(context_id)
+                if replica is not None and self.repair(replica, first).received:
+                    pause = 0.0
+            except MeroidError as problem:
+                self._trouble("context not repaired", problem)
 
     def _hear(self, context_id: ContextId, key: bytes, sealed: bytes) -> None:
-        """A message on a topic: open, verify, take; a gap is repaired at once."""
+        """A message on a topic: open, verify, take; a gap is repaired soon."""
         replica = self._replicas.find(context_id)
         if replica is None:
             return
         try:
-            operation = read_operation(open_envelope(context_id, key, sealed))
-            if operation.context_id != context_id:
+            unverified = decode_operation(open_envelope(context_id, key, sealed))
+            if unverified.operation.context != context_id or not lacks(replica, unverified.operation_id):
                 return
-            taken = self._intake.take(replica, [operation], self._clock.now_ms())
+            operation = verify_operation(unverified)
+            author = operation.operation.author
+            if not self._worth_taking(replica, operation):
+                return
+            self._intake.take(replica, [operation], self._clock.now_ms())
             moved = not operation.operation.kind.is_delta and self.refresh(replica)
             # who rekeyed may have written on the new topic before this node listened there
-            if taken.missing or (moved and isinstance(operation.operation.body, Rekey)) or replica.waiting:
-                self.repair(replica)
+            moved = moved and isinstance(operation.operation.body, Rekey)
+            if moved or operation.operation_id in replica.pending or operation.operation_id in replica.waiting:
+                self._repair_soon(replica, author)
         except SealBrokenError:
             return
+        except TooManyPendingError:
+            self._repair_soon(replica)
         except MeroidError as problem:
             self._trouble("message not taken", problem)
 
-    def _peer_moved(self, context_id: ContextId, here: bool) -> None:  # noqa: FBT001  # the port's callback
-        replica = self._replicas.find(context_id)
-        if here and replica is not None:
-            self.repair(replica)
+    def _worth_taking(self, replica: Replica, operation: VerifiedOperation) -> bool:
+        """Whether to look at what came under an epoch that former members may know as well.
+
+        Members are heard, and who joins by an invitation that stands. Of a former member some is
+        kept, with the reason why it is void. Anything else isn't taken here, which judges nothing: what
+        an operation that counts is built on comes with the history.
+        """
+        author = operation.operation.author
+        with replica.lock:
+            ledger = replica.ledger
+            if author in ledger.state.members:
+                return True
+            if ledger.graph.missing(operation.operation):
+                self._repair_soon(replica)  # the author may be a member of whom this node hasn't heard
+                return False
+            if ledger.last_of(author) is None:
+                return isinstance(operation.operation.body, Join) and ledger.trial(operation).valid
+        former = self._of(replica).former
+        former[author] += 1
+        return former[author] <= _FORMER_MOST
+
+    def _peer_moved(self, context_id: ContextId, key: bytes, place: str, here: bool) -> None:  # noqa: FBT001  # the port's callback
+        """Ask a member that came; others may show up on an old topic as often as they like."""
+        replica = self._replicas.find(context_id) if here else None
+        for member in () if replica is None else replica.ledger.state.members:
+            if replica is not None and handle(context_id, key, member) == place:
+                self._repair_soon(replica, member)
+                return
 
     def _wanted(self, replica: Replica) -> dict[tuple[str, ...], Callable[[], Registration]]:
-        """What should be registered now, by purpose."""
-        context_id = replica.context_id
-        with replica.lock:
-            state = replica.ledger.state
-            own = [keys for keys in self._keys.of_context(context_id) if keys.public_key in state.members]
-            epochs = replica.known_epochs()[:EPOCHS_HEARD] if own else ()
-            doors = [
-                (door_of(grant), keys)
-                for grant, inviter in _open_doors(replica)
-                for keys in own
-                if keys.public_key == inviter
-            ]
+        """What should be registered now, by purpose; the caller holds the replica's lock."""
+        context_id, state = replica.context_id, replica.ledger.state
+        own = [keys for keys in self._keys.of_context(context_id) if keys.public_key in state.members]
         wanted: dict[tuple[str, ...], Callable[[], Registration]] = {}
-        for _, key in epochs:
+        for _, key in replica.known_epochs()[:EPOCHS_HEARD] if own else ():
             name = topic(context_id, key)
             wanted["hear", name] = self._hearing(context_id, name, key)
-            wanted["watch", name] = self._watching(context_id, name)
+            wanted["watch", name] = self._watching(context_id, name, key)
             for keys in own:
                 place = handle(context_id, key, keys.public_key)
-                wanted["serve", name, place] = self._serving(replica, name, place, keys, door=False)
-        for door, keys in doors:
-            wanted["door", door.topic, door.handle] = self._serving(replica, door.topic, door.handle, keys, door=True)
+                wanted["serve", name, place] = self._serving(context_id, name, place, keys)
+        hosts = {keys.public_key: keys for keys in own}
+        for grant, inviter in _open_doors(replica):
+            if inviter in hosts:
+                door, keys = door_of(grant), hosts[inviter]
+                wanted["door", door.topic, door.handle] = self._serving(
+                    context_id, door.topic, door.handle, keys, grant
+                )
         return wanted
 
     def _hearing(self, context_id: ContextId, name: str, key: bytes) -> Callable[[], Registration]:
         return lambda: self._transport.subscribe(name, lambda sealed: self._hear(context_id, key, sealed))
 
-    def _watching(self, context_id: ContextId, name: str) -> Callable[[], Registration]:
-        return lambda: self._transport.watch(name, lambda _, here: self._peer_moved(context_id, here))
+    def _watching(self, context_id: ContextId, name: str, key: bytes) -> Callable[[], Registration]:
+        return lambda: self._transport.watch(name, lambda place, here: self._peer_moved(context_id, key, place, here))
 
     def _serving(
-        self, replica: Replica, name: str, place: str, keys: ClientKeys, *, door: bool
+        self, context_id: ContextId, name: str, place: str, keys: ClientKeys, grant: OperationId | None = None
     ) -> Callable[[], Registration]:
+        """A desk for members, or for those who come with the invitation `grant`."""
+
         def serve(asker: ProvenAsker) -> Value:
-            current = self._replicas.find(replica.context_id)
-            if current is None:
+            replica = self._replicas.find(context_id)
+            if replica is None:
                 return None
-            if door:
-                return self._server.serve_door(current, keys, asker)
-            return self._server.serve_member(current, asker)
+            if grant is None:
+                return self._server.serve_member(replica, asker)
+            return self._server.serve_door(replica, grant, keys, asker)
 
-        desk = Desk(replica.context_id, name, place, keys, serve, self._clock)
+        desk = Desk(context_id, name, place, keys, serve, self._clock)
         return lambda: self._transport.serve(name, place, desk.answer)
-
-    def _channels(self, replica: Replica) -> list[tuple[Channel, ClientKeys]]:
-        """Present members to ask, each once, found under the epochs that this node knows."""
-        with replica.lock:
-            state = replica.ledger.state
-            own = self._keys.of_context(replica.context_id)
-            epochs = replica.known_epochs()[:EPOCHS_HEARD]
-            members = tuple(state.members.values())
-        own_keys = {keys.public_key for keys in own}
-        if not own:
-            return []
-        asker = next((keys for keys in own if keys.public_key in state.members), own[0])
-        found: dict[bytes, Channel] = {}
-        for _, key in epochs:
-            name = topic(replica.context_id, key)
-            present = set(self._transport.present(name))
-            for member in members:
-                place = handle(replica.context_id, key, member.key)
-                if place in present and member.key not in own_keys and member.key not in found:
-                    found[member.key] = Channel(
-                        context_id=replica.context_id,
-                        topic=name,
-                        handle=place,
-                        responder=member.key,
-                        sealing=member.sealing,
-                    )
-        return [(channel, asker) for channel in found.values()]
 
     def _of(self, replica: Replica) -> _Presence:
         with self._lock:

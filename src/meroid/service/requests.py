@@ -2,14 +2,14 @@
 
 | kind | asks | answer |
 |---|---|---|
-| 1 history | operations that aren't among the ancestors of these heads (2) | envelopes, ancestors first (1); whether there are more (2) |
+| 1 history | operations from a position on (3) that aren't among the ancestors of these heads (2) | envelopes, ancestors first (1); whether there are more (2); the position to go on from (3) |
 | 2 keys | epoch keys by id (2) | pairs of id and key (1) |
-| 3 blob | a chunk (3) of a blob (2) | the chunk (1), the number of chunks (2) |
-| 4 door | what is needed to join | heads (1); whether the asker is a member already (2) |
+| 3 blob | a chunk (3) of a blob (2) | the chunk (1) |
+| 4 door | what is needed to join; the secret's signature (2) where the invitation has one | heads (1); whether the asker is a member already (2) |
 | 5 offer | take these envelopes (2) | pairs of operation id and code of the verdict (1) |
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -18,15 +18,16 @@ from meroid import limits
 from meroid.errors import IntegrityError
 from meroid.ids import BlobId, EpochId, OperationId
 from meroid.keys.canonical import Value
+from meroid.ledger.codec import decode_operation
 from meroid.ledger.operation import VerifiedOperation
-from meroid.ledger.verify import read_operation
+from meroid.ledger.verify import verify_operation
 
 HISTORY: Final = 1
 KEYS: Final = 2
 BLOB: Final = 3
 DOOR: Final = 4
 OFFER: Final = 5
-_IDS_MOST: Final = 4096
+IDS_MOST: Final = 4096
 
 
 class BadReplyError(IntegrityError):
@@ -38,41 +39,45 @@ class BadReplyError(IntegrityError):
 
 @dataclass(frozen=True, slots=True)
 class HistoryPage:
-    """Operations in an order in which each can be judged, and whether there are more."""
+    """Operations in an order in which each can be judged, and from where to go on, if there are more."""
 
     operations: tuple[VerifiedOperation, ...]
-    more: bool
+    after: int | None
 
 
-def ask_history(heads: Iterable[OperationId]) -> Value:
-    """The request for what is above these heads."""
-    return {1: HISTORY, 2: list(heads)}
+def ask_history(heads: Iterable[OperationId], position: int = 0) -> Value:
+    """The request for what is above these heads, from a position on that the responder gave."""
+    return {1: HISTORY, 2: list(islice(heads, IDS_MOST)), 3: position}
 
 
-def read_history(reply: Value) -> HistoryPage:
-    """Read and verify a page.
+def read_history(reply: Value, known: Container[OperationId] = ()) -> HistoryPage:
+    """Read a page and verify what isn't known already.
 
     Raises:
         BadReplyError: not a page. Errors of `read_operation`: an operation in it isn't well-signed.
     """
     match reply:
-        case {1: list() as envelopes, 2: bool() as more} if len(envelopes) <= limits.PAGE_OPERATIONS.value:
-            return HistoryPage(tuple(read_operation(_bytes(each)) for each in envelopes), more)
+        case {1: list() as envelopes, 2: bool() as more, 3: int() as position} if (
+            len(envelopes) <= limits.PAGE_OPERATIONS.value
+        ):
+            decoded = (decode_operation(_bytes(each)) for each in envelopes)
+            new = tuple(verify_operation(each) for each in decoded if each.operation_id not in known)
+            return HistoryPage(new, position if more else None)
         case _:
             raise BadReplyError("the reply is not a page of history")
 
 
-def page(envelopes: Iterable[bytes]) -> Value:
-    """A page of what is left to send, within the limits of a message."""
+def page(envelopes: Iterable[tuple[int, bytes]]) -> Value:
+    """A page of what is left to send, each with its position, within the limits of a message."""
     chosen: list[Value] = []
-    size = 0
-    envelopes = iter(envelopes)
-    for envelope in islice(envelopes, limits.PAGE_OPERATIONS.value):
+    size = position = 0
+    for position, envelope in envelopes:  # the position of what finds no room goes into the page
+        full = len(chosen) == limits.PAGE_OPERATIONS.value or size + len(envelope) > limits.PAGE_BYTES.value
+        if full:
+            return {1: chosen, 2: True, 3: position}
         chosen.append(envelope)
         size += len(envelope)
-        if size > limits.PAGE_BYTES.value // 2:
-            break
-    return {1: chosen, 2: next(envelopes, None) is not None}
+    return {1: chosen, 2: False, 3: position}
 
 
 def ask_keys(epochs: Iterable[EpochId]) -> Value:
@@ -106,22 +111,22 @@ def ask_blob(blob_id: BlobId, index: int) -> Value:
     return {1: BLOB, 2: blob_id, 3: index}
 
 
-def read_chunk(reply: Value) -> tuple[bytes, int]:
-    """A chunk and the number of chunks.
+def read_chunk(reply: Value) -> bytes:
+    """A chunk.
 
     Raises:
         BadReplyError: not of this form; the peer doesn't have the blob.
     """
     match reply:
-        case {1: bytes() as chunk, 2: int() as count}:
-            return chunk, count
+        case {1: bytes() as chunk}:
+            return chunk
         case _:
             raise BadReplyError("the peer does not have the blob")
 
 
-def ask_door() -> Value:
-    """The request of who wants to join."""
-    return {1: DOOR}
+def ask_door(proof: bytes | None = None) -> Value:
+    """The request of who wants to join; `proof` is what the secret of an open invitation signs."""
+    return {1: DOOR} if proof is None else {1: DOOR, 2: proof}
 
 
 def read_door(reply: Value) -> tuple[tuple[OperationId, ...], bool]:
@@ -132,7 +137,7 @@ def read_door(reply: Value) -> tuple[tuple[OperationId, ...], bool]:
     """
     match reply:
         case {1: list() as heads, 2: bool() as member} if 0 < len(heads) <= limits.OPERATION_PARENTS.value:
-            return tuple(sorted(OperationId(_bytes(head)) for head in heads)), member
+            return tuple(sorted({OperationId(_bytes(head)) for head in heads})), member
         case _:
             raise BadReplyError("the reply does not let anybody in")
 
@@ -171,7 +176,7 @@ def _bytes(value: Value) -> bytes:
 
 def ids_of(value: Value) -> list[bytes]:
     """A bounded list of 32-byte ids from a request; anything else is nothing."""
-    if not isinstance(value, list) or len(value) > _IDS_MOST:
+    if not isinstance(value, list) or len(value) > IDS_MOST:
         return []
     return [each for each in value if isinstance(each, bytes) and len(each) == 32]
 

@@ -1,17 +1,18 @@
 """What this node tells a peer that proved its key: everything to members, the door to invitees."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from meroid import limits
 from meroid.account.client_keys import ClientKeys
 from meroid.clock import Clock
-from meroid.ids import BlobId, EpochId
+from meroid.ids import BlobId, EpochId, OperationId
 from meroid.keys.canonical import Value
+from meroid.keys.public import PublicKey, verify_signature
 from meroid.ledger.capability import Capability
 from meroid.ledger.operation import Admit, Join, VerifiedOperation
-from meroid.ledger.verify import read_operation
+from meroid.ledger.verify import invitation_proof_message, read_operation
 from meroid.service import requests
-from meroid.service.applications import CHUNK_BYTES
 from meroid.service.authorship import Authorship
 from meroid.service.intake import Intake
 from meroid.service.peering import ProvenAsker
@@ -37,46 +38,52 @@ class PeerServer:
             if member is None:
                 return None
             reads = member.may(Capability.READ) and asker.key not in replica.ledger.state.suspensions
+            held = dict(replica.epoch_keys) if reads else {}
         match asker.request:
-            case {1: requests.HISTORY, 2: heads}:
-                return self._history(replica, heads)
+            case {1: requests.HISTORY, 2: heads, 3: int() as position} if position >= 0:
+                return self._history(replica, heads, position)
             case {1: requests.KEYS, 2: epochs} if reads:
-                return _keys(replica, epochs)
+                return {1: [[each, held[each]] for each in map(EpochId, requests.ids_of(epochs)) if each in held]}
             case {1: requests.BLOB, 2: bytes() as blob_id, 3: int() as index} if reads:
                 return self._chunk(replica, blob_id, index)
             case {1: requests.OFFER, 2: list() as envelopes} if len(envelopes) <= _OFFER_MOST:
                 return self._take(replica, [read_operation(each) for each in envelopes if isinstance(each, bytes)])
             case {1: requests.DOOR}:
-                return {1: list(replica.ledger.heads()), 2: True}
+                return {1: list(replica.ledger.to_cite()), 2: True}
             case _:
                 return None
 
-    def serve_door(self, replica: Replica, host: ClientKeys, asker: ProvenAsker) -> Value:
+    def serve_door(self, replica: Replica, grant: OperationId, host: ClientKeys, asker: ProvenAsker) -> Value:
         """Answer at an invitation's door: a member as ever, an invitee who wants to join."""
         with replica.lock:
             if asker.key in replica.ledger.state.members:
                 return self.serve_member(replica, asker)
-        match asker.request:
-            case {1: requests.DOOR}:
-                return {1: list(replica.ledger.heads()), 2: False}
-            case {1: requests.OFFER, 2: [bytes() as envelope]}:
-                return self._let_in(replica, host, asker, envelope)
-            case _:
-                return None
+            match asker.request:
+                case {1: requests.DOOR, 2: bytes() as proof} if _is_invited(replica, grant, asker.key, proof):
+                    return {1: list(replica.ledger.to_cite()), 2: False}
+                case {1: requests.DOOR} if _is_invited(replica, grant, asker.key, None):
+                    return {1: list(replica.ledger.to_cite()), 2: False}
+                case {1: requests.OFFER, 2: [bytes() as envelope]}:
+                    return self._let_in(replica, grant, host, asker, envelope)
+                case _:
+                    return None
 
-    def _let_in(self, replica: Replica, host: ClientKeys, asker: ProvenAsker, envelope: bytes) -> Value:
+    def _let_in(
+        self, replica: Replica, grant: OperationId, host: ClientKeys, asker: ProvenAsker, envelope: bytes
+    ) -> Value:
         """Take the asker's own `join`; one that used a secret is answered with an `admit`."""
         join = read_operation(envelope)
         body = join.operation.body
-        if join.operation.author != asker.key or not isinstance(body, Join):
+        if join.operation.author != asker.key or not isinstance(body, Join) or body.invitation != grant:
             return None
-        at = self._clock.now_ms()
-        with replica.lock:
-            verdict = replica.ledger.trial(join)
-            if not verdict.valid:
-                return {1: [[join.operation_id, verdict.code]]}
-            self._authorship.put(replica, [join], at)
-            if body.proof is not None:
+        if not _is_invited(replica, grant, asker.key, body.proof):
+            return None
+        verdict = replica.ledger.trial(join)
+        if verdict.valid:
+            at = self._clock.now_ms()
+            self._authorship.secure(replica, host, at)
+            verdict = self._authorship.put(replica, [join], at).new.get(join.operation_id, verdict)
+            if verdict.valid and body.proof is not None:
                 self._authorship.issue(replica, host, Admit(join=join.operation_id), at)
         return {1: [[join.operation_id, verdict.code]]}
 
@@ -85,29 +92,30 @@ class PeerServer:
             taken = self._intake.take(replica, operations, self._clock.now_ms())
         return {1: [[operation_id, verdict.code] for operation_id, verdict in taken.new.items()]}
 
-    def _history(self, replica: Replica, heads: Value) -> Value:
+    def _history(self, replica: Replica, heads: Value, position: int) -> Value:
         with replica.lock:
             known = replica.ledger.graph.ancestors(requests.operation_ids(heads))
-            wanted = [node.operation_id for node in replica.ledger.graph if node.operation_id not in known]
-        most = wanted[: limits.PAGE_OPERATIONS.value + 1]
+            left = (node for node in islice(replica.ledger.graph, position, None) if node.operation_id not in known)
+            wanted = list(islice(left, limits.PAGE_OPERATIONS.value + 1))
 
-        def envelopes(tx: Transaction) -> Value:
-            stored = (tx.operations.get(operation_id) for operation_id in most)
-            return requests.page(each.envelope for each in stored if each is not None)
+        def envelopes(tx: Transaction) -> Iterable[tuple[int, bytes]]:
+            for node in wanted:
+                stored = tx.operations.get(node.operation_id)
+                if stored is not None:
+                    yield node.index, stored.envelope
 
-        return self._store.read(envelopes)
+        return self._store.read(lambda tx: requests.page(envelopes(tx)))
 
     def _chunk(self, replica: Replica, blob_id: bytes, index: int) -> Value:
         binding = replica.ledger.state.application
         if blob_id != binding.blob_id or index < 0:
             return None
-        count = -(-binding.size // CHUNK_BYTES)
 
         def nth(tx: Transaction) -> bytes | None:
             return _nth(tx.blobs.chunks(BlobId(blob_id)), index)
 
         chunk = self._store.read(nth)
-        return None if chunk is None else {1: chunk, 2: count}
+        return None if chunk is None else {1: chunk}
 
 
 def _nth(chunks: Iterator[bytes], index: int) -> bytes | None:
@@ -117,7 +125,21 @@ def _nth(chunks: Iterator[bytes], index: int) -> bytes | None:
     return None
 
 
-def _keys(replica: Replica, epochs: Value) -> Value:
-    with replica.lock:
-        wanted = [EpochId(each) for each in requests.ids_of(epochs)]
-        return {1: [[epoch, replica.epoch_keys[epoch]] for epoch in wanted if epoch in replica.epoch_keys]}
+def _is_invited(replica: Replica, grant: OperationId, key: PublicKey, proof: bytes | None) -> bool:
+    """Whether an invitation that stands is for this key, or this key proves to hold its secret.
+
+    A key that somebody removed doesn't come back with a secret that it may have kept: it needs an
+    invitation of its own.
+
+    Raises:
+        BadSignatureError: the proof is another secret's or for another key.
+    """
+    state = replica.ledger.state
+    invitation = state.invitations.get(grant)
+    if invitation is None or invitation.secret_key is None or proof is None:
+        return invitation is not None and proof is None and invitation.invitee == key
+    if any(cut.capability is None and cut.by.author != key for cut in state.cuts.get(key, ())):
+        return False
+    message = invitation_proof_message(replica.context_id, grant, key)
+    verify_signature(invitation.secret_key, message, proof)
+    return True

@@ -1,7 +1,7 @@
 """Minting, refreshing and revoking tokens."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -106,11 +106,14 @@ class TokenService:
         *,
         access_ms: int = ACCESS_LIFETIME_MS,
         refresh_ms: int = REFRESH_LIFETIME_MS,
+        check_member: Callable[[ContextId, PublicKey], object] | None = None,
     ) -> None:
+        """`check_member` raises if a client key is no member of a context; without it that isn't asked."""
         self._store = store
         self._keys = keys
         self._access_ms = access_ms
         self._refresh_ms = refresh_ms
+        self._check_member = check_member
 
     def ensure_signing_key(self, at: int) -> None:
         """Make the key that signs tokens, if there is none yet."""
@@ -174,6 +177,7 @@ class TokenService:
             PermissionNotHeldError: a permission that the caller doesn't hold.
             LoginNotFreshError: `admin` is asked for and the log-in is older than five minutes.
             NotYourIdentityError: the identity isn't a client key of the caller's account in that context.
+            ForbiddenError: the identity is no member there; the leaf says since when.
         """
         asked = parse_permissions(permissions)
         if principal.key_id is None or principal.is_bound:
@@ -186,6 +190,8 @@ class TokenService:
                 raise PermissionNotHeldError(f"your token doesn't hold {each}")
         if ADMIN in asked and not principal.is_fresh(at):
             raise LoginNotFreshError("minting admin needs a log-in of the last five minutes")
+        if context_id is not None and identity is not None:
+            self._check_binding(principal, context_id, identity)
         record = TokenKeyRecord(
             client_id=new_id(),
             root_key_id=principal.key_id,
@@ -218,10 +224,6 @@ class TokenService:
         """Remove refresh tokens that are past their time; how many they were. For housekeeping."""
         return self._store.write(lambda tx: tx.auth.forget_refreshes(expired_before=at))
 
-    def end_bound(self, executor: PublicKey, at: int) -> int:
-        """Revoke all token keys bound to a client key whose membership ended; how many they were."""
-        return self._store.write(lambda tx: tx.auth.revoke_bound(executor, at=at))
-
     def _exchange(self, tx: Transaction, presented: RefreshClaims, at: int) -> tuple[Standing, RefreshRecord] | Reused:
         standing = tx.auth.standing(presented.subject, presented.family_id)
         record = tx.auth.refresh(presented.token_id)
@@ -246,13 +248,16 @@ class TokenService:
             case Ended() | Repeat():
                 raise TokenRevokedError("the log-in behind this token was ended")
 
+    def _check_binding(self, principal: Principal, context_id: ContextId, identity: PublicKey) -> None:
+        key = self._store.read(lambda tx: tx.accounts.client_key(identity))
+        if key is None or key.account_id != principal.account_id or key.context_id != context_id:
+            raise NotYourIdentityError("this identity is no client key of your account in this context")
+        if self._check_member is not None:
+            self._check_member(context_id, identity)
+
     def _add_client(self, tx: Transaction, record: TokenKeyRecord, at: int) -> tuple[Standing, RefreshRecord]:
         root = _root_above(tx, record.root_key_id)
         client = replace(record, root_key_id=root.key_id)
-        if client.executor is not None:
-            key = tx.accounts.client_key(client.executor)
-            if key is None or key.account_id != client.account_id or key.context_id != client.context_id:
-                raise NotYourIdentityError("this identity is no client key of your account in this context")
         tx.auth.add_token_key(client)
         first = self.open_family(tx, client.client_id, narrowed_to=None, logged_in_at=None, at=at)
         standing = tx.auth.standing(client.client_id, first.family_id)

@@ -1,6 +1,6 @@
 """The contexts of this node."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from meroid.ids import ApplicationId, ContextId
@@ -17,8 +17,11 @@ SELECT context_id, application_id, protocol, root_hash, created_at FROM contexts
 """
 _SET_ROOT = "UPDATE contexts SET root_hash = ? WHERE context_id = ?"
 _SET_APPLICATION = "UPDATE contexts SET application_id = ? WHERE context_id = ?"
+_KEEP_ENDPOINT = "INSERT INTO context_endpoints (context_id, endpoint) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_ENDPOINTS = "SELECT DISTINCT endpoint FROM context_endpoints ORDER BY endpoint"
 # Client keys stay: they can't be made again without their place in the derivation tree.
 _REMOVE_PARTS = (
+    "DELETE FROM context_endpoints WHERE context_id = ?",
     "DELETE FROM operations WHERE context_id = ?",
     "DELETE FROM state WHERE context_id = ?",
     "DELETE FROM epochs WHERE context_id = ?",
@@ -67,6 +70,19 @@ class SqlContexts(Repository):
             StoreConflictError: the context isn't here.
         """
         self._change(_SET_APPLICATION, application_id, context_id)
+
+    def keep_endpoints(self, context_id: ContextId, endpoints: Iterable[str]) -> None:
+        """Keep addresses of other nodes of a context, beside those that are kept.
+
+        Raises:
+            StoreConflictError: the context isn't here.
+        """
+        for endpoint in endpoints:
+            self._session.run(_KEEP_ENDPOINT, (context_id, endpoint))
+
+    def endpoints(self) -> Sequence[str]:
+        """The kept addresses of all contexts, each once."""
+        return tuple(row[0] for row in self._session.all(_ENDPOINTS))
 
     def remove(self, context_id: ContextId) -> bool:
         """Forget context, operations, state, epochs and names of its identities; true if it was there."""

@@ -128,6 +128,14 @@ contexts = _keyed(
     PrimaryKeyConstraint("context_id"),
 )
 
+context_endpoints = _keyed(
+    "context_endpoints",
+    "addresses of other nodes of a context, to connect to again after a restart",
+    _blob("context_id", "context that it belongs to", ForeignKey("contexts.context_id")),
+    _text("endpoint", "address as the transport names it, such as tcp/192.0.2.1:2428"),
+    PrimaryKeyConstraint("context_id", "endpoint"),
+)
+
 operations = _table(
     "operations",
     "append-only operations of all contexts, as they were received",

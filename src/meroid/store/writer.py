@@ -1,19 +1,19 @@
-"""The one writer: it takes everything that waits and commits it together (group commit).
+"""The one writer: one caller at a time commits everything that waits (group commit).
 
-A commit costs a flush of the disk, whatever it holds, so fifty callers share one.
+A commit costs a flush of the disk, whatever it holds, so fifty callers share one. There is no
+thread for it: to wake one and to be woken again would cost a lone caller a third of its commit.
 
-1. Wait for work, then take all that is queued.
-2. Begin an immediate transaction.
+1. Queue the work. Who finds nobody leading leads; the others wait.
+2. The leader takes all that is queued, and begins an immediate transaction.
 3. Run each work inside its own savepoint; one that raises is undone alone.
 4. Commit.
-5. Release the callers, each with its own result or error.
+5. Give the lead to the first that came meanwhile, and release the callers of the group, each with
+   its own result or error.
 """
 
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar, cast
 
 from meroid.service.ports.store import Transaction
@@ -28,15 +28,26 @@ _GROUP = 256  # works per commit: bounds how long the first of a group waits for
 
 
 class _Job(Generic[T]):
-    """A work, and where its caller waits for the outcome."""
+    """A work, what came of it, and where its caller waits until it is `done` or leads."""
 
-    __slots__ = ("_error", "_result", "_work", "outcome")
+    __slots__ = ("_error", "_result", "_signal", "_work", "done", "leads")
 
     def __init__(self, work: Callable[[Transaction], T]) -> None:
         self._work = work
         self._result: T | None = None
         self._error: BaseException | None = None
-        self.outcome: Future[T] = Future()
+        self._signal = threading.Lock()
+        self._signal.acquire()
+        self.done = False
+        self.leads = False
+
+    def wait(self) -> None:
+        """Wait for `wake`."""
+        self._signal.acquire()
+
+    def wake(self) -> None:
+        """Let the caller go on; once."""
+        self._signal.release()
 
     def run(self, session: Session) -> bool:
         """Do the work; false if it raised."""
@@ -49,24 +60,23 @@ class _Job(Generic[T]):
             session.end()
         return True
 
-    def release(self) -> None:
-        """Give the caller what its work returned or raised."""
-        if self._error is not None:
-            self.outcome.set_exception(self._error)
-        else:
-            self.outcome.set_result(cast("T", self._result))
-
-    def fail(self, reason: str, cause: Exception) -> None:
-        """Tell the caller that its work wasn't kept; what the work itself raised goes first."""
+    def fail(self, reason: str, cause: BaseException) -> None:
+        """Note that the work wasn't kept; what the work itself raised goes first."""
         if self._error is None:
             # One exception for each caller: they raise it in threads of their own.
             self._error = StoreFailedError(reason)
             self._error.__cause__ = cause
-        self.outcome.set_exception(self._error)
+        self.done = True
+
+    def outcome(self) -> T:
+        """What the work returned or raised."""
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._result)
 
 
 class Writer:
-    """A thread that owns the writing connection.
+    """The writing connection, and who leads on it.
 
     Attributes:
         commits: how many transactions were committed since the start.
@@ -75,11 +85,12 @@ class Writer:
     def __init__(self, connection: Connection) -> None:
         self.commits = 0
         self._connection = connection
-        self._queue: SimpleQueue[_Job[object] | None] = SimpleQueue()
+        self._queue: deque[_Job[object]] = deque()
         self._gate = threading.Lock()
+        self._led = False
+        self._leader: int | None = None
+        self._rests = threading.Condition(self._gate)
         self._closed = False
-        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
-        self._thread.start()
 
     def submit(self, work: Callable[[Transaction], T]) -> T:
         """Queue a work and wait until it is on disk.
@@ -89,39 +100,63 @@ class Writer:
             StoreFailedError: it couldn't be committed; nothing of it is kept.
             RuntimeError: called from inside a work, which would wait for itself.
         """
-        if threading.current_thread() is self._thread:
+        if threading.get_ident() == self._leader:
             raise RuntimeError("a work that writes can't ask for another one")
         job = _Job(work)
-        with self._gate:  # nothing is queued behind the mark that ends the queue
+        queued = cast("_Job[object]", job)
+        with self._gate:  # nothing is queued once `close` waits for the end
             if self._closed:
                 raise StoreClosedError("the store is closed")
-            self._queue.put(cast("_Job[object]", job))
-        return job.outcome.result()
+            self._queue.append(queued)
+            job.leads, self._led = not self._led, True
+        if not job.leads:
+            try:
+                job.wait()
+            except BaseException:  # Ctrl-C, in the main thread
+                self._abandon(queued)
+                raise
+        if job.leads:
+            self._lead(queued)
+        return job.outcome()
 
     def close(self) -> None:
         """Finish what was accepted, then stop."""
         with self._gate:
-            if not self._closed:
-                self._closed = True
-                self._queue.put(None)
-        self._thread.join()
+            self._closed = True
+            while self._led:
+                self._rests.wait()
 
-    def _serve(self) -> None:
-        open_ = True
-        while open_:
-            group: deque[_Job[object]] = deque()
-            job = self._queue.get()
-            while job is not None:
-                group.append(job)
-                if len(group) >= _GROUP:
-                    break
-                try:
-                    job = self._queue.get_nowait()
-                except Empty:
-                    break
-            open_ = job is not None
-            while group:
-                self._commit_group(group)
+    def _lead(self, own: _Job[object]) -> None:
+        """Commit what is queued, the leader's own work first; then give the lead away."""
+        group = [self._queue.popleft() for _ in range(min(len(self._queue), _GROUP))]
+        self._leader = threading.get_ident()
+        try:
+            waiting = deque(group)
+            while waiting:
+                self._commit_group(waiting)
+        finally:
+            self._leader = None
+            self._hand_over()
+            for job in group:
+                if job is not own:
+                    job.wake()
+
+    def _hand_over(self) -> None:
+        with self._gate:
+            if self._queue:
+                self._queue[0].leads = True
+                self._queue[0].wake()
+            else:
+                self._led = False
+                self._rests.notify_all()
+
+    def _abandon(self, job: _Job[object]) -> None:
+        """A caller that was interrupted waits no more; if the lead came to it, it has to pass it on."""
+        with self._gate:
+            if not job.leads and job in self._queue:
+                self._queue.remove(job)
+        if job.leads:
+            self._lead(job)
 
     def _commit_group(self, waiting: deque[_Job[object]]) -> None:
         """Commit all that waits, or as many as come before the transaction is lost."""
@@ -130,17 +165,20 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             kept = self._run_all(waiting, done)
             self._connection.execute("COMMIT" if kept else "ROLLBACK")
-        except Exception as error:  # noqa: BLE001 - whatever it is, the callers wait for an answer
+        except BaseException as error:  # whatever it is, the callers wait for an answer
             self._roll_back()
-            if not done:  # it couldn't even begin: then nobody of this group can be helped
+            ours = isinstance(error, Exception)
+            if not done or not ours:  # it couldn't even begin, or was interrupted: nobody of this group can be helped
                 done.extend(waiting)
                 waiting.clear()
             for job in done:
                 job.fail("the database couldn't commit this change and those beside it", error)
+            if not ours:
+                raise
             return
         self.commits += kept
         for job in done:
-            job.release()
+            job.done = True
 
     def _run_all(self, waiting: deque[_Job[object]], done: list[_Job[object]]) -> bool:
         """Run what waits, moving it to `done`; true if anything is left to commit."""

@@ -93,10 +93,6 @@ class ZenohSession:
             if not self._ended.is_set():
                 declaration.undeclare()
 
-    def connected_to(self, endpoint: Endpoint) -> bool:
-        """Whether a link to exactly this address is open."""
-        return any(str(link.dst) == str(endpoint) for link in self._session.info.links())
-
     def peers(self) -> int:
         """Number of connected nodes."""
         if self._ended.is_set():

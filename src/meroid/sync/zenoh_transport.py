@@ -246,8 +246,8 @@ class ZenohTransport:
             if not new:
                 return
             self._learnt = [*self._learnt, *new][-KEPT_ENDPOINTS.value :]
-            if not all(self._session.connected_to(endpoint) for endpoint in new):
-                self._session.replace([*self._configured, *self._learnt])
+            # also where gossip connected already: only a configured address is tried again after a loss
+            self._session.replace([*self._configured, *self._learnt])
 
     def peers(self) -> int:
         """Number of connected nodes."""

@@ -5,6 +5,7 @@ from typing import Final
 
 from meroid.keys.sealing import NONCE_BYTES, SealBrokenError, aead_open, aead_seal, expand
 from meroid.keys.signer import Secret
+from meroid.vault.locked_memory import LockedSecret
 
 _LABEL: Final = "meroid/sealed-secret/v1"
 
@@ -13,7 +14,7 @@ class SecretBox:
     """Seals under the store key: a random nonce (12 bytes), then ChaCha20-Poly1305 with the label bound."""
 
     def __init__(self, store_key: Secret) -> None:
-        self._key = Secret(expand(store_key.reveal(), _LABEL))
+        self._key = LockedSecret(expand(store_key.reveal(), _LABEL))
 
     def seal(self, label: str, secret: Secret) -> bytes:
         """Seal a secret of one purpose."""

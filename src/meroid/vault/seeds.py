@@ -8,7 +8,7 @@ from meroid.account.seed import Seed
 from meroid.ids import AccountId
 from meroid.keys.sealing import NONCE_BYTES, SealBrokenError, aead_open, aead_seal, expand
 from meroid.keys.signer import Secret
-from meroid.vault.store_keys import STORE_KEY_BYTES
+from meroid.vault.key_store import STORE_KEY_BYTES
 
 _SEED_LABEL: Final = "meroid/sealed-seed/v1"
 _DATABASE_LABEL: Final = "meroid/database-key/v1"

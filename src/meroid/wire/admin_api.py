@@ -5,13 +5,16 @@ from typing import Annotated, Final
 
 import msgspec
 
+from meroid import limits
 from meroid.errors import InvalidInputError
-from meroid.ids import Id32
+from meroid.ids import ApplicationId, ContextId, Id32
+from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
 from meroid.wire.json_body import Natural
 
-IdText = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-Bytes = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=255)]], msgspec.Meta(max_length=1024 * 1024)]
+Byte = Annotated[int, msgspec.Meta(ge=0, le=255)]
+Bytes = Annotated[list[Byte], msgspec.Meta(max_length=limits.OPERATION_BYTES.value)]
+Metadata = Annotated[list[Byte], msgspec.Meta(max_length=limits.APPLICATION_METADATA.value)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 
 MEMBERSHIP: Final = "Member"
@@ -23,6 +26,14 @@ _CAPABILITIES: Final[Mapping[str, tuple[Capability, ...]]] = {
     "Write": (Capability.WRITE,),
     "Invite": (Capability.INVITE,),
     "Propose": (Capability.PROPOSE,),
+}
+_SHOWN: Final[Mapping[str, Capability]] = {
+    "ManageMembers": Capability.MANAGE_MEMBERS,  # also without `Invite`, which may be taken alone
+    "ManageApplication": Capability.MANAGE_APPLICATION,
+    "Proxy": Capability.PROPOSE,
+    "Read": Capability.READ,
+    "Write": Capability.WRITE,
+    "Invite": Capability.INVITE,
 }
 
 
@@ -37,7 +48,7 @@ class InstallFileBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /install-dev-application`; the node reads the path."""
 
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
-    metadata: Bytes
+    metadata: Metadata
     package: str | None = None
     version: str | None = None
 
@@ -46,24 +57,24 @@ class CreateContextBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel
     """`POST /contexts`."""
 
     protocol: Name
-    application_id: IdText
+    application_id: ApplicationId
     initialization_params: Bytes
-    context_seed: IdText | None = None
+    context_seed: Id32 | None = None
 
 
 class InviteBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`POST /contexts/invite`."""
 
-    context_id: IdText
-    inviter_id: IdText
-    invitee_id: IdText
+    context_id: ContextId
+    inviter_id: PublicKey
+    invitee_id: PublicKey
 
 
 class InviteOpenlyBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`POST /contexts/invite_by_open_invitation`."""
 
-    context_id: IdText
-    inviter_id: IdText
+    context_id: ContextId
+    inviter_id: PublicKey
     valid_for_blocks: Natural
 
 
@@ -77,24 +88,36 @@ class JoinBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return "JoinBody()"
 
 
+CapabilityPairs = Annotated[list[tuple[PublicKey, Name]], msgspec.Meta(min_length=1, max_length=64)]
+"""Pairs of member and capability; alone they are the form without a signer, which the Rust and Python clients send."""
+
+
 class CapabilitiesBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /contexts/:id/capabilities/…`: the form with a signer."""
 
-    capabilities: Annotated[list[tuple[IdText, Name]], msgspec.Meta(min_length=1, max_length=64)]
-    signer_id: IdText
+    capabilities: CapabilityPairs
+    signer_id: PublicKey
 
 
-BareCapabilities = Annotated[list[tuple[IdText, Name]], msgspec.Meta(min_length=1, max_length=64)]
-"""The form without a signer, which the Rust and Python clients send."""
+class ContextAliasBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /alias/create/context`."""
+
+    alias: str
+    target: ContextId = msgspec.field(name="contextId")
 
 
-class AliasBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`POST /alias/create/…`; which id is there depends on the scope."""
+class ApplicationAliasBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /alias/create/application`."""
 
-    alias: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    context_id: IdText | None = None
-    application_id: IdText | None = None
-    identity: IdText | None = None
+    alias: str
+    target: ApplicationId = msgspec.field(name="applicationId")
+
+
+class IdentityAliasBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /alias/create/identity/:context`."""
+
+    alias: str
+    target: PublicKey = msgspec.field(name="identity")
 
 
 class ContextData(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
@@ -139,14 +162,7 @@ def capabilities_named(name: str) -> tuple[Capability, ...]:
 def names_of(capabilities: Iterable[Capability]) -> list[str]:
     """The outside names of capabilities: the wire's three where they apply, and our own."""
     held = frozenset(capabilities)
-    own = {"Read", "Write", "Invite"}
-    wire = {"ManageMembers", "ManageApplication", "Proxy"}
-    return [name for name, needed in _CAPABILITIES.items() if name in own | wire and held.issuperset(needed)]
-
-
-def int_list(data: bytes) -> list[int]:
-    """Bytes as the wire has them."""
-    return list(data)
+    return [name for name, shows in _SHOWN.items() if shows in held]
 
 
 def id_texts(ids: Iterable[Id32]) -> list[str]:

@@ -1,32 +1,39 @@
 """Frames of WebSocket subscriptions (`wire/node.md` §2.2)."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import msgspec
 
+from meroid import limits
 from meroid.errors import MeroidError
+from meroid.ids import ContextId
+from meroid.wire.json_body import refuse_beyond_u64
 
 FrameId = Annotated[int, msgspec.Meta(ge=0)] | None
-MOST_CONTEXTS = 256
 
 
 class SubscriptionParams(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Which contexts."""
 
-    context_ids: Annotated[list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=MOST_CONTEXTS)]
+    context_ids: Annotated[list[ContextId], msgspec.Meta(max_length=limits.SOCKET_CONTEXTS.value)]
 
 
 class ClientFrame(msgspec.Struct, frozen=True, kw_only=True):
     """What a client sends."""
 
     id: FrameId = None
-    method: str
+    method: Any = None  # what is neither of the two is answered, whatever it is
     params: msgspec.Raw = msgspec.Raw(b"null")
 
+    def __post_init__(self) -> None:
+        """Bound the id."""
+        refuse_beyond_u64("id", self.id)
 
-def encode_echo(frame_id: FrameId, context_ids: list[str]) -> bytes:
+
+def encode_echo(frame_id: FrameId, context_ids: Iterable[ContextId]) -> bytes:
     """The answer to a subscription."""
-    return msgspec.json.encode({"id": frame_id, "result": {"contextIds": context_ids}})
+    return msgspec.json.encode({"id": frame_id, "result": {"contextIds": [str(each) for each in context_ids]}})
 
 
 def encode_parse_error(frame_id: FrameId, detail: str) -> bytes:

@@ -42,8 +42,8 @@ class OpenInvitationData(msgspec.Struct, frozen=True, kw_only=True):
     context_id: Ints32
     expiration_height: Annotated[int, msgspec.Meta(ge=0)]
     secret_salt: Ints32
-    protocol: str
-    network: str
+    protocol: Annotated[str, msgspec.Meta(max_length=200)]
+    network: Annotated[str, msgspec.Meta(max_length=200)]
     contract_id: Annotated[str, msgspec.Meta(max_length=8192)]
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class JoinOpenlyBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """`POST /contexts/join_by_open_invitation`."""
 
     invitation: SignedOpenInvitation
-    new_member_public_key: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    new_member_public_key: PublicKey
 
 
 def expiration_height(valid_for: int) -> int:
@@ -85,6 +85,8 @@ def decode_invitation(text: str) -> InvitationText:
     """
     if len(text) > _TEXT_MOST:
         raise BadInvitationTextError("the invitation is too long")
+    if not (text.isascii() and text.isalnum()):  # the library would cut off white space at the end
+        raise BadInvitationTextError("the invitation is damaged")
     try:
         raw = base58.b58decode(text)
         context_id, invitee = ContextId(raw[:32]), PublicKey(raw[32:64])
@@ -96,6 +98,16 @@ def decode_invitation(text: str) -> InvitationText:
     if rest:
         raise BadInvitationTextError("the invitation is damaged")
     return InvitationText(context_id=context_id, invitee=invitee, protocol=protocol, network=network, contract=contract)
+
+
+def check_network(network: str) -> None:
+    """Refuse an invitation to contexts of another system; its `protocol` means nothing and isn't looked at.
+
+    Raises:
+        BadInvitationTextError: it is for another network.
+    """
+    if network != NETWORK:
+        raise BadInvitationTextError("the invitation is not one of meroid")
 
 
 def _borsh_text(text: str) -> bytes:

@@ -2,6 +2,7 @@
 
 Refused beyond what the shape asks: NaN and infinities, two equal keys in one object, nesting
 beyond `limits.JSON_DEPTH`, unpaired surrogates, text after the value. Unknown fields are ignored.
+A field whose type is an id of `ids` is read from base58 text.
 """
 
 import json
@@ -14,6 +15,7 @@ import msgspec
 
 from meroid import limits
 from meroid.errors import InvalidInputError
+from meroid.ids import Id32
 
 T = TypeVar("T")
 
@@ -84,11 +86,30 @@ class FieldLengthError(WrongShapeError):
     code = "bad_length"
 
 
+class FieldRefusedError(WrongShapeError):
+    """A field of the right type with a value that its own parser refuses; code and next step are that parser's."""
+
+    def __init__(self, field: str, refusal: InvalidInputError) -> None:
+        super().__init__(field, refusal.reason)
+        self.code = refusal.code  # type: ignore[misc]  # one class for all fields; the parser gives the code
+        self.next_step = refusal.next_step
+
+
 class BodyTooLargeError(InvalidInputError):
     """The body is larger than this endpoint takes."""
 
     code = "body_too_large"
     next_step = "send less in one request"
+
+
+def refuse_beyond_u64(field: str, value: object) -> None:
+    """For `__post_init__` of a shape: msgspec bounds numbers to 63 bits only.
+
+    Raises:
+        ValueError: a whole number of more than 64 bits; msgspec makes it a refusal of the shape.
+    """
+    if isinstance(value, int) and value >= 2**64:
+        raise ValueError(f"`{field}` has at most 64 bits")
 
 
 def decode_body(body: bytes, content_type: str | None, shape: type[T]) -> T:
@@ -98,7 +119,8 @@ def decode_body(body: bytes, content_type: str | None, shape: type[T]) -> T:
         BodyTooLargeError: more than `limits.JSON_BODY`.
         NotJsonError: the content type isn't `application/json` or `application/…+json`.
         MalformedJsonError: not JSON, or JSON that this module's head refuses.
-        WrongShapeError: a field is missing or of the wrong type.
+        WrongShapeError: a field is missing or of the wrong type (FieldLengthError: too long or empty;
+            FieldRefusedError: no id of its kind).
     """
     if len(body) > limits.JSON_BODY.value:
         raise BodyTooLargeError(f"a JSON body has at most {limits.JSON_BODY.value} bytes")
@@ -113,7 +135,7 @@ def decode_json(data: bytes, shape: type[T]) -> T:
     try:
         value: T = _decoder(cast("Hashable", shape)).decode(data)
     except msgspec.ValidationError as problem:
-        raise _shape_error(str(problem)) from None
+        raise _shape_error(problem) from None
     except UnicodeDecodeError:
         raise MalformedJsonError("the text is not UTF-8") from None
     except RecursionError:
@@ -126,7 +148,26 @@ def decode_json(data: bytes, shape: type[T]) -> T:
 
 @cache
 def _decoder(shape: Hashable) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(cast("type[Any]", shape))
+    return msgspec.json.Decoder(cast("type[Any]", shape), dec_hook=_read_id)
+
+
+class _NoIdError(ValueError):
+    """Carries a refusal through msgspec, which adds the place and lets nothing but ValueError through."""
+
+    def __init__(self, refusal: InvalidInputError) -> None:
+        super().__init__(refusal.reason)
+        self.refusal = refusal
+
+
+def _read_id(kind: type[Any], value: object) -> object:
+    if not issubclass(kind, Id32):
+        raise NotImplementedError(f"a shape has a field of {kind}")
+    if not isinstance(value, str):
+        raise ValueError("Expected `str`")  # noqa: TRY004  # msgspec turns only this into a refusal with its place
+    try:
+        return kind.parse(value)
+    except InvalidInputError as refusal:
+        raise _NoIdError(refusal) from None
 
 
 def _is_json(content_type: str | None) -> bool:
@@ -162,7 +203,8 @@ def _unique(pairs: list[tuple[str, object]]) -> None:
         raise MalformedJsonError("an object has the same key twice")
 
 
-def _shape_error(message: str) -> WrongShapeError:
+def _shape_error(problem: msgspec.ValidationError) -> WrongShapeError:
+    message = str(problem)
     place = _PLACE.search(message)
     parent = place.group(1) if place else ""
     detail = _PLACE.sub("", message)
@@ -170,5 +212,7 @@ def _shape_error(message: str) -> WrongShapeError:
     if missing:
         field = f"{parent}.{missing.group(1)}" if parent else missing.group(1)
         return WrongShapeError(field, f"missing field `{missing.group(1)}`")
+    if isinstance(problem.__cause__, _NoIdError):
+        return FieldRefusedError(parent or "body", problem.__cause__.refusal)
     kind = FieldLengthError if " of length " in detail else WrongShapeError
     return kind(parent or "body", detail[:1].lower() + detail[1:])

@@ -1,11 +1,13 @@
 """JSON-RPC on the wire (`wire/node.md` §2.1): one method, failures with status 200 and `{type, data}`."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from meroid.errors import InvalidInputError, MeroidError
-from meroid.wire.json_body import MalformedJsonError, decode_json
+from meroid.errors import ForbiddenError, InvalidInputError, MeroidError
+from meroid.ids import ContextId
+from meroid.keys.public import PublicKey
+from meroid.wire.json_body import decode_json, refuse_beyond_u64
 
 Id = str | Annotated[int, msgspec.Meta(ge=0)] | None
 
@@ -15,17 +17,21 @@ class RpcRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     jsonrpc: Literal["2.0"]
     id: Id
-    method: str
+    method: Any = None  # what isn't `execute` is answered inside the envelope, whatever it is
     params: msgspec.Raw = msgspec.Raw(b"null")
+
+    def __post_init__(self) -> None:
+        """Bound the id."""
+        refuse_beyond_u64("id", self.id)
 
 
 class ExecuteParams(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The params of `execute`; `argsJson` is any JSON value."""
 
-    context_id: Annotated[str, msgspec.Meta(max_length=64)]
+    context_id: ContextId
     method: Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
     args_json: msgspec.Raw
-    executor_public_key: Annotated[str, msgspec.Meta(max_length=64)]
+    executor_public_key: PublicKey
     substitute: Annotated[list[Annotated[str, msgspec.Meta(max_length=200)]], msgspec.Meta(max_length=64)] = []
 
 
@@ -47,21 +53,6 @@ class AliasUnresolvedError(InvalidInputError):
         self.alias = alias
 
 
-_UNAUTHORIZED: Final = frozenset(
-    {
-        "not_your_identity",
-        "not_a_member",
-        "membership_ended",
-        "membership_suspended",
-        "lacks_capability",
-        "permission_denied",
-        "outside_binding",
-    }
-)
-_NOT_YET: Final = frozenset({"uninitialized", "epoch_key_missing"})
-_PARSE: Final = frozenset({"bad_params", "bad_id", "wrong_shape", "malformed_json", "bad_length", "reserved_method"})
-
-
 def decode_params(request: RpcRequest) -> ExecuteParams:
     """The params of a request.
 
@@ -69,7 +60,8 @@ def decode_params(request: RpcRequest) -> ExecuteParams:
         BadParamsError: another method, or params of another shape.
     """
     if request.method != "execute":
-        raise BadParamsError(f"there is no method {request.method[:40]!r}")
+        named = repr(request.method[:40]) if isinstance(request.method, str) else "of that kind"
+        raise BadParamsError(f"there is no method {named}")
     try:
         return decode_json(bytes(request.params), ExecuteParams)
     except InvalidInputError as problem:
@@ -87,19 +79,6 @@ def encode_result(request_id: Id, output: bytes | None) -> bytes:
     return msgspec.json.encode({"jsonrpc": "2.0", "id": request_id, "result": result})
 
 
-def check_output(output: bytes | None) -> None:
-    """Refuse what a method returned if it isn't JSON.
-
-    Raises:
-        MalformedJsonError: it isn't.
-    """
-    if output is not None:
-        try:
-            msgspec.json.decode(output)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-            raise MalformedJsonError(str(problem)) from None
-
-
 def encode_failure(request_id: Id, error: MeroidError, details: dict[str, object]) -> bytes:
     """A failure after the envelope was read; `details` gives what the types need as data."""
     kind, data = _type_of(error, details)
@@ -114,24 +93,17 @@ def _type_of(error: MeroidError, details: dict[str, object]) -> tuple[str, objec
     code = error.code
     simple: dict[str, tuple[str, object]] = {
         "function_call_failed": ("FunctionCallError", getattr(error, "failure", error.reason)),
+        "delta_too_large": ("FunctionCallError", error.reason),
         "output_not_json": ("SerdeError", {"message": error.reason}),
         "context_not_found": ("ContextNotFound", None),
+        "uninitialized": ("Uninitialized", None),
         "application_not_installed": ("ApplicationNotInstalled", {"application_id": details.get("application_id")}),
         "alias_unresolved": ("AliasResolutionFailed", {"alias": getattr(error, "alias", "")}),
     }
     if code in simple:
         return simple[code]
-    if code in _UNAUTHORIZED:
+    if isinstance(error, ForbiddenError):
         return "Unauthorized", {key: details.get(key) for key in ("context_id", "public_key")}
-    if code in _NOT_YET:
-        return "Uninitialized", None
-    if code in _PARSE or isinstance(error, InvalidInputError):
+    if isinstance(error, InvalidInputError):
         return "ParseError", error.reason
     return "InternalError", None
-
-
-class OutputNotJsonError(InvalidInputError):
-    """What the method returned isn't JSON."""
-
-    code = "output_not_json"
-    next_step = "have the application return JSON"

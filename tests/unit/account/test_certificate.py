@@ -4,14 +4,19 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
+from tests.account_cast import Owner, code_of
 
 from meroid.account.certificate import (
     BadCertificateError,
     CertificateExpiredError,
     DelegationCertificate,
+    certificate_digest,
+    delegation_of,
     issue_certificate,
     verify_certificate,
+    verify_delegated,
 )
+from meroid.account.changes import DelegationRevocation
 from meroid.errors import MeroidError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.canonical import canonical_bytes
@@ -139,3 +144,58 @@ def test_unsorted_permissions_are_refused_when_made() -> None:
             serial=0,
             expires_at=None,
         )
+
+
+def delegated(owner: Owner, **changed: Any) -> bytes:
+    """A certificate that the account issued and put in its log."""
+    fields = {"account_id": owner.log.account_id, "serial": owner.log.state.next_serial, **changed}
+    certificate = DelegationCertificate(
+        client_key=CLIENT, context_id=None, permissions=("blob",), expires_at=1_000, **fields
+    )
+    data = issue_certificate(certificate, owner.key)
+    owner.make(delegation_of(certificate, data))
+    return data
+
+
+def test_a_certificate_in_the_log_outlives_rotations_until_it_is_revoked() -> None:
+    owner = Owner()
+    data = delegated(owner)
+    owner.rotate()
+    owner.rotate()
+    assert verify_delegated(data, owner.log, at=0).client_key == CLIENT
+    assert code_of(lambda: verify_delegated(data, owner.log, at=1_000)) == "certificate_expired"
+    owner.make(DelegationRevocation(serial=0))
+    assert code_of(lambda: verify_delegated(data, owner.log, at=0)) == "certificate_not_in_force"
+
+
+def test_a_certificate_that_is_not_in_the_log_is_not_in_force() -> None:
+    owner = Owner()
+    data = delegated(owner)
+    stolen = issue_certificate(verify_delegated(data, owner.log, at=0), owner.seed.account_key(3))
+    assert code_of(lambda: verify_delegated(stolen, owner.log, at=0)) == "certificate_not_in_force"
+    assert code_of(lambda: verify_delegated(data, Owner().log, at=0)) == "certificate_not_in_force"
+    assert code_of(lambda: verify_delegated(data, Owner("other").log, at=0)) == "certificate_not_in_force"
+    assert code_of(lambda: verify_delegated(bytes(100_000), owner.log, at=0)) == "bad_certificate"
+
+
+def test_another_account_cannot_put_a_certificate_in_force_by_its_own_log() -> None:
+    owner, other = Owner(), Owner("other")
+    data = delegated(owner)
+    other.delegate(certificate_digest(data))
+    assert code_of(lambda: verify_delegated(data, other.log, at=0)) == "certificate_not_in_force"
+
+
+def test_a_log_does_not_give_away_the_client_keys_that_it_delegates_to() -> None:
+    owner = Owner()
+    data = delegated(owner)
+    again = issue_certificate(verify_delegated(data, owner.log, at=0), owner.seed.account_key(1))
+    assert bytes(CLIENT) not in owner.entries[-1]
+    assert certificate_digest(data) in owner.entries[-1]
+    # Who knows all that a certificate says, but has no signature, can't make its digest.
+    assert certificate_digest(again) != certificate_digest(data)
+
+
+def test_several_account_keys_sign_a_certificate_together() -> None:
+    other = SoftwareSigner(Secret(b"b" * 32))
+    envelope = Envelope.parse(issue_certificate(PLAIN, ACCOUNT, other))
+    assert set(envelope.signers) == {ACCOUNT.public_key, other.public_key}

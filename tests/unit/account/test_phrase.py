@@ -16,8 +16,11 @@ from meroid.account.phrase import (
     BadPhraseFormError,
     BadPhraseLengthError,
     BadPhraseWordError,
+    PhraseNotConfirmedError,
+    confirm_phrase,
     entropy_of,
     phrase_of,
+    places_to_confirm,
     stretch,
 )
 from meroid.account.seed import Seed
@@ -152,3 +155,21 @@ def test_a_bad_phrase_has_its_own_code_and_no_error_names_a_word(
 def test_a_wrong_word_is_named_by_its_number() -> None:
     with pytest.raises(BadPhraseWordError, match="word 3 "):
         entropy_of(" ".join([*W[:2], "xyzzy", *W[3:]]))
+
+
+@given(st.binary(min_size=32, max_size=32))
+def test_who_has_written_the_phrase_down_confirms_it(entropy: bytes) -> None:
+    phrase = phrase_of(Secret(entropy))
+    words = phrase.reveal().decode().split()
+    places = places_to_confirm(phrase)
+    assert len(set(places)) == 3
+    assert set(places) <= set(range(1, 25))
+    confirm_phrase(phrase, {place: f" {words[place - 1].upper()} " for place in places})
+
+
+@pytest.mark.parametrize("answers", [{}, {1: "zoo"}, {1: "abandon", 2: ""}, {0: "abandon"}, {25: "abandon"}])
+def test_a_wrong_answer_confirms_nothing_and_no_word_is_named(answers: dict[int, str]) -> None:
+    phrase = phrase_of(Secret(bytes(32)))
+    with pytest.raises(PhraseNotConfirmedError) as caught:
+        confirm_phrase(phrase, answers)
+    assert "abandon" not in caught.value.reason

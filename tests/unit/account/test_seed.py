@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings, strategies as st
 
+from meroid.account.authority import next_key_digest
 from meroid.account.client_keys import ClientKeyPath
-from meroid.account.key_log import account_id_of, next_key_digest
+from meroid.account.key_log import account_id_of
 from meroid.account.phrase import stretch
 from meroid.account.seed import Seed
 from meroid.keys.commitment import GENERATIONS, NO_NEXT_KEYS, WrongNextKeysError, check_next_keys
@@ -157,3 +158,8 @@ def test_thousands_of_slots_derive_quickly() -> None:
     keys = {device.client_keys(slot=slot).public_key for slot in range(2_000)}
     assert len(keys) == 2_000
     assert time.perf_counter() - start < 5
+
+
+def test_the_secret_of_backups_is_pinned() -> None:
+    assert SEED.backup_secret().reveal().hex() == PINNED["backupSecretHex"]
+    assert PINNED["backupSecretHex"] not in repr(SEED.backup_secret())

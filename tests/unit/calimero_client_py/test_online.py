@@ -406,14 +406,20 @@ def test_keys_come_in_alphabetical_order(server: WireServer, client: Client) -> 
 
 
 def test_a_failed_call_is_a_result_with_error_and_without_result(server: WireServer, client: Client) -> None:
-    error = {"type": "FunctionCallError", "data": 'method "x" not found', "meroid": {"code": "c"}}
+    error = {"type": "FunctionCallError", "data": 'method "x" not found'}
+    server.on("POST", "/jsonrpc", said({"jsonrpc": "2.0", "id": "1", "error": error | {"surplus": 1}}))
+
+    assert client.execute_function(ID, "x", "{}", KEY) == {"jsonrpc": "2.0", "id": "1", "error": error}
+
+
+def test_the_code_and_the_next_step_of_a_failed_call_stand_beside_the_wires_fields(
+    server: WireServer, client: Client
+) -> None:
+    meroid = {"code": "membership_ended", "reason": "the membership ended", "next": "ask for an invitation"}
+    error = {"type": "Unauthorized", "data": {"context_id": ID, "public_key": KEY}, "meroid": meroid}
     server.on("POST", "/jsonrpc", said({"jsonrpc": "2.0", "id": "1", "error": error}))
 
-    assert client.execute_function(ID, "x", "{}", KEY) == {
-        "jsonrpc": "2.0",
-        "id": "1",
-        "error": {"type": "FunctionCallError", "data": 'method "x" not found'},
-    }
+    assert client.execute_function(ID, "x", "{}", KEY)["error"] == error
 
 
 def test_blobs_are_bytes_and_unwrapped(server: WireServer, client: Client) -> None:

@@ -408,6 +408,7 @@ def test_log_in_who_am_i_log_out(server: WireServer, run: Meroctl, home: Path) -
     who = run("--node", "n1", "--output-format", "json", "whoami")
     assert json.loads(who.out) == {
         "node": "n1",
+        "username": "ann",
         "user": "key-1",
         "account_id": FOUNDER,
         "permissions": ["admin", "keys"],

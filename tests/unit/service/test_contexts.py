@@ -34,3 +34,14 @@ def test_three_nodes_share_state_and_a_removed_member_is_cut_off(world: World) -
     with pytest.raises(MembershipEndedError):
         two.call(context, laptop, "set", key="d", value="4")
     assert three.call(context, phone, "get", key="b") == "2"
+
+
+def test_a_node_that_joined_by_invitation_finds_the_others_again_after_a_restart(world: World) -> None:
+    one, two = world.machine("one"), world.machine("two")
+    context, founder = one.create(one.install())
+    laptop = one.invite_and_join(two, context, founder)
+
+    two = world.restart(two)
+    one.call(context, founder, "set", key="a", value="while you were away")
+
+    eventually(lambda: two.call(context, laptop, "get", key="a") == "while you were away")

@@ -407,7 +407,7 @@ def test_keys_of_other_accounts_are_not_to_be_found(world: AuthWorld) -> None:
 def test_the_end_of_a_membership_ends_its_bound_tokens_and_leaves_unbound_ones(world: AuthWorld) -> None:
     pair = bound_pair(world)
     unbound = world.log_in()
-    assert world.tokens.end_bound(EXECUTOR, START) == 1
+    assert world.store.write(lambda tx: tx.auth.revoke_bound(EXECUTOR, at=START)) == 1
     with pytest.raises(TokenRevokedError) as caught:
         world.gate.admit(pair.access, START)
     assert caught.value.code == "token_revoked"

@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from meroid.keys.signer import Secret
-from meroid.vault.store_keys import (
-    FileSecretStore,
+from meroid.vault.file_store import FileSecretStore
+from meroid.vault.key_store import (
     KeyStoreDamagedError,
     KeyStoreOpenToOthersError,
     KeyStoreReadOnlyError,
     KeyStoreTakenError,
     KeyStoreUnavailableError,
     UnknownKeyStoreError,
-    open_secret_store,
 )
+from meroid.vault.store_keys import SCHEMES, open_secret_store
 
 KEY = Secret(bytes(range(32)))
 TEXT = base64.urlsafe_b64encode(KEY.reveal()).decode()
@@ -129,6 +129,15 @@ def test_a_place_that_cannot_be_reached_is_unavailable(tmp_path: Path) -> None:
         store.save(KEY)
 
 
+def test_without_a_next_key_nothing_takes_the_place_of_the_one_that_is_there(tmp_path: Path) -> None:
+    store = FileSecretStore(tmp_path / "key")
+    store.save(KEY)
+    store.promote()
+    found = store.load()
+    assert found is not None
+    assert found.reveal() == KEY.reveal()
+
+
 @pytest.mark.parametrize("text", [TEXT, TEXT.rstrip("=")])
 def test_an_environment_variable_is_read_and_never_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
@@ -149,11 +158,11 @@ def test_an_environment_variable_is_read_and_never_written(
 
 
 @pytest.mark.parametrize(
-    "uri", ["keyring:", "pkcs11:token=x", "", "store.key", "file", "FILE:", "env:", "env:A=B", "file:\0"]
+    "uri", ["", "store.key", "file", "FILE:", "env:", "env:A=B", "file:\0", "age:x", "keyring:?x=y", "keyring:a\n"]
 )
 def test_other_key_stores_are_unknown_and_the_error_lists_those_that_exist(tmp_path: Path, uri: str) -> None:
     with pytest.raises(UnknownKeyStoreError) as caught:
         open_secret_store(uri, tmp_path)
     assert caught.value.code == "unknown_key_store"
-    assert "env:" in caught.value.reason + caught.value.next_step
-    assert "file:" in caught.value.reason + caught.value.next_step
+    for scheme in SCHEMES:
+        assert f"{scheme}:" in caught.value.reason + caught.value.next_step

@@ -121,7 +121,8 @@ def _rpc(value: object, at: str) -> dict[str, Any]:
     result = {"id": found.get("id"), "jsonrpc": text(found.get("jsonrpc"), f"{at}.jsonrpc")}
     if found.get("error") is not None:
         error = _object(found["error"], f"{at}.error")
-        kept = {key: error[key] for key in ("data", "type") if key in error}
+        # `meroid` holds code, reason and next step; nodes of the original don't send it
+        kept = {key: error[key] for key in ("data", "meroid", "type") if key in error}
         return {"error": kept} | result
     return result | {"result": record(output=optional(anything))(found.get("result"), f"{at}.result")}
 

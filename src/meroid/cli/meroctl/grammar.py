@@ -5,11 +5,12 @@ Each command names the function that runs it as `module:function`, so that only 
 
 import argparse
 import os
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 # argparse has no public name for what `add_subparsers` gives
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
+DEFAULT_HOME: Final = "~/.calimero"
 _CAPABILITIES = ("ManageApplication", "ManageMembers", "Proxy", "Read", "Write", "Invite", "Propose")
 
 
@@ -18,7 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="meroctl", description="Work with a node: contexts, identities, applications, calls.", allow_abbrev=False
     )
-    default_home = os.environ.get("CALIMERO_HOME") or "~/.calimero"
+    default_home = os.environ.get("CALIMERO_HOME") or DEFAULT_HOME
     parser.add_argument(
         "--home", metavar="PATH", default=default_home, help="where local nodes live (env CALIMERO_HOME)"
     )

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the one exit point: every failure becomes two lines and a code
         from meroid.cli.meroctl.report import report_failure  # noqa: PLC0415 - start-up time
 
-        report_failure(error, json_format=args.output_format == "json", verbose=args.verbose)
+        report_failure(error, args)
         return 1
     return status or 0
 

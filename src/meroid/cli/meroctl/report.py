@@ -3,18 +3,20 @@
 import json
 import sys
 import traceback
+from argparse import Namespace
 
+from meroid.cli.meroctl.advice import advice_for
 from meroid.cli.meroctl.printable import printable
 from meroid.client.failures import RefusedError, code_of
 from meroid.errors import MeroidError
 
 
-def report_failure(error: Exception, *, json_format: bool, verbose: bool) -> None:
-    """Print why a command failed. With `verbose` the trace goes to standard error as well."""
-    if verbose:
+def report_failure(error: Exception, args: Namespace) -> None:
+    """Print why a command failed. With `--verbose` the trace goes to standard error as well."""
+    if args.verbose:
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, MeroidError):
-        reason, advice, code = error.reason, error.next_step, code_of(error)
+        reason, advice, code = error.reason, advice_for(error, args), code_of(error)
     else:
         reason, advice, code = (
             f"unexpected {type(error).__name__}",
@@ -22,7 +24,7 @@ def report_failure(error: Exception, *, json_format: bool, verbose: bool) -> Non
             "internal",
         )
     status = error.status if isinstance(error, RefusedError) else None
-    if json_format:
+    if args.output_format == "json":
         facts: dict[str, object] = {"Other": [reason], "code": code, "reason": reason, "next": advice}
         if status is not None:
             facts["status"] = status

@@ -97,9 +97,14 @@ class Session:
         owned = items_at(self.routes.context_identities(context_id, owned=True), "data", "identities")
         if len(owned) == 1 and isinstance(owned[0], str):
             return owned[0]
-        held = f"this node holds {len(owned)} identities there" if owned else "this node holds no identity there"
+        if not owned:
+            raise NoDefaultError(
+                "no identity was named, and none of yours is a member there now",
+                next_step="join by an invitation, or name the identity that you had with --as to see why it ended",
+            )
         raise NoDefaultError(
-            f"no identity was named, and there is no default; {held}", next_step=_HOW_TO_CHOOSE[AliasScope.IDENTITY]
+            f"no identity was named, and there is no default; this node holds {len(owned)} identities there",
+            next_step=_HOW_TO_CHOOSE[AliasScope.IDENTITY],
         )
 
     def lookup(self, scope: AliasScope, alias: str, context_id: str | None) -> str | None:
@@ -117,7 +122,9 @@ class Session:
             return found
         if text is None:
             raise NoDefaultError(f"no {scope} was named, and there is no default", next_step=_HOW_TO_CHOOSE[scope])
-        raise UnknownAliasError(f"{text!r} is neither an alias nor an id of a {scope}", next_step=_HOW_TO_LIST[scope])
+        raise UnknownAliasError(
+            f"{text!r} names no {scope}: it is neither an alias nor an id", next_step=_HOW_TO_LIST[scope]
+        )
 
     # --- aliases
 

@@ -66,6 +66,7 @@ def whoami(session: Session) -> None:
     permissions = [each for each in response.headers.get("x-auth-permissions", "").split(",") if each]
     facts = {
         "node": where,
+        "username": session.tokens.username(),
         "user": user,
         "account_id": claims.get("account_id"),
         "permissions": permissions,
@@ -75,7 +76,7 @@ def whoami(session: Session) -> None:
     session.output.answer(facts, Table(["Signed In", "Value"], rows))
 
 
-_WHO = ("Node", "User", "Account", "Permissions", "Expires")
+_WHO = ("Node", "Name", "User", "Account", "Permissions", "Expires")
 
 
 def _shown(value: object) -> str:
@@ -114,7 +115,9 @@ def _secret_from(file: str, what: str) -> str:
         data = sys.stdin.buffer.read(_MOST_SECRET_BYTES + 1) if file == "-" else _read(Path(file))
         text = data.decode()
     except OSError as error:
-        raise BadArgumentError(f"the {what} file can't be read: {error.strerror}") from None
+        raise BadArgumentError(
+            f"the {what} file can't be read: {error.strerror}", next_step="check the path, or give - for standard input"
+        ) from None
     except UnicodeDecodeError:
         raise BadArgumentError(f"the {what} is not UTF-8 text") from None
     text = text.removesuffix("\n").removesuffix("\r")

@@ -1,7 +1,9 @@
 """What `merod run` says when it starts."""
 
+import shutil
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,12 +38,23 @@ def _first_owner(node: "Node") -> Iterable[str]:
 
 
 def _commands(node: "Node", url: str) -> list[str]:
-    name = node.settings.name
-    add = f"meroctl node add {name} {url}"
-    generate = f"meroctl --node {name} context identity generate"
+    name, meroctl = node.settings.name, _meroctl()
+    add = f"{meroctl} node add {name} {url}"
+    generate = f"{meroctl} --node {name} context identity generate"
     if node.settings.auth_mode == "embedded":
-        return [add, f"meroctl --node {name} login --username YOU", generate]
-    return [add, generate, f"meroctl --node {name} context ls"]
+        return [add, f"{meroctl} --node {name} login --username YOU", generate]
+    return [add, generate, f"{meroctl} --node {name} context ls"]
+
+
+def _meroctl() -> str:
+    """How to type `meroctl` here: by its name where it is found, else by the path beside this program."""
+    beside = Path(sys.argv[0]).with_name("meroctl")
+    if shutil.which("meroctl") or not beside.exists():
+        return "meroctl"
+    try:
+        return str(beside.relative_to(Path.cwd()))
+    except ValueError:
+        return str(beside)
 
 
 def _url(address: tuple[str, int]) -> str:

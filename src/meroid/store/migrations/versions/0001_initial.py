@@ -17,6 +17,7 @@ _Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Make all tables."""
     _contexts()
+    _context_endpoints()
     _operations()
     _state()
     _epochs()
@@ -63,6 +64,18 @@ def _contexts() -> None:
         _blob("root_hash"),
         _whole("created_at"),
         sa.PrimaryKeyConstraint("context_id", name=op.f("pk_contexts")),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+
+
+def _context_endpoints() -> None:
+    op.create_table(
+        "context_endpoints",
+        _blob("context_id"),
+        _text("endpoint"),
+        sa.PrimaryKeyConstraint("context_id", "endpoint", name=op.f("pk_context_endpoints")),
+        sa.ForeignKeyConstraint(["context_id"], ["contexts.context_id"], name=op.f("fk_context_endpoints_context_id")),
         sqlite_strict=True,
         sqlite_with_rowid=False,
     )
