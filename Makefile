@@ -3,6 +3,7 @@
 BIN := .venv/bin
 NODE_HOME := $(or $(CALIMERO_HOME),$(CURDIR)/.home)
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test lint fix demo bench locks clean
@@ -35,8 +36,8 @@ fix: setup ## format the code and repair what ruff can
 demo: setup ## the life of an identity, on three nodes
 	@$(BIN)/python examples/life_of_an_identity.py
 
-bench: setup ## run every benchmark
-	@for bench in bench/*.py; do $(BIN)/python "$$bench" || exit 1; done
+bench: setup ## run every benchmark; BENCH_ARGS="--quick --json" is shorter, and for machines
+	@for bench in bench/*.py; do $(BIN)/python -m "bench.$$(basename "$$bench" .py)" $(BENCH_ARGS) || exit 1; done
 
 locks: setup ## write requirements/*.txt anew; LOCKS_ARGS=--upgrade takes the newest
 	@scripts/locks $(LOCKS_ARGS)

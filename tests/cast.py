@@ -6,12 +6,13 @@ import hashlib
 from collections.abc import Iterable
 
 from meroid.ids import ApplicationId, BlobId, EpochId, OperationId
+from meroid.keys.commitment import commit_to_all
 from meroid.keys.public import PublicKey
 from meroid.keys.sealing import SealingKey
 from meroid.keys.signer import Secret
 from meroid.keys.software import SoftwareSigner
 from meroid.ledger import epoch
-from meroid.ledger.authoring import author_next, compose_genesis, next_seq
+from meroid.ledger.authoring import NotAMemberError, author_next, compose_genesis, next_seq
 from meroid.ledger.capability import ON_JOINING, Capability
 from meroid.ledger.graph import MissingAncestorsError
 from meroid.ledger.ledger import Ledger
@@ -29,11 +30,13 @@ from meroid.ledger.operation import (
     Policy,
     Remove,
     Revoke,
+    Rotate,
     VerifiedOperation,
 )
 from meroid.ledger.verdict import Verdict
 from meroid.ledger.verify import invitation_proof_message, sign_operation
 
+GENERATIONS_PLAYED = 4
 APPLICATION = Binding(
     application_id=ApplicationId(b"a" * 32), blob_id=BlobId(b"b" * 32), size=3, source="test", metadata=b""
 )
@@ -44,10 +47,27 @@ class Person:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.signer = SoftwareSigner(Secret(hashlib.sha256(name.encode()).digest()))
-        self.sealing = SealingKey(Secret(hashlib.sha256(b"sealing " + name.encode()).digest()))
+        self.generation = 0
         self.replica: Ledger | None = None
         self.epoch_key = b""
+
+    @property
+    def signer(self) -> SoftwareSigner:
+        return self.keys_of(self.generation)[0]
+
+    @property
+    def sealing(self) -> SealingKey:
+        return self.keys_of(self.generation)[1]
+
+    def keys_of(self, generation: int) -> tuple[SoftwareSigner, SealingKey]:
+        seed = f"{self.name} {generation}" if generation else self.name
+        signer = SoftwareSigner(Secret(hashlib.sha256(seed.encode()).digest()))
+        return signer, SealingKey(Secret(hashlib.sha256(b"sealing " + seed.encode()).digest()))
+
+    def published(self, generation: int) -> MemberKeys:
+        later = (self.keys_of(each) for each in reversed(range(generation + 1, GENERATIONS_PLAYED)))
+        committed = commit_to_all((signer.public_key, sealing.public) for signer, sealing in later)
+        return MemberKeys(sealing=self.keys_of(generation)[1].public, next_keys=committed)
 
     @property
     def key(self) -> PublicKey:
@@ -60,7 +80,7 @@ class Person:
 
     @property
     def keys(self) -> MemberKeys:
-        return MemberKeys(sealing=self.sealing.public, next_keys=bytes(32))
+        return self.published(self.generation)
 
     def found(self) -> VerifiedOperation:
         body = Genesis(keys=self.keys, nonce=bytes(32), policy=Policy(), application=APPLICATION)
@@ -104,6 +124,15 @@ class Person:
 
     def leave(self) -> VerifiedOperation:
         return self.say(Leave())
+
+    def rotate(self, frontier: tuple[OperationId, ...] = ()) -> VerifiedOperation:
+        previous = self.key
+        self.generation += 1
+        try:
+            return self.say(Rotate(previous=previous, keys=self.keys, frontier=frontier))
+        except NotAMemberError:
+            self.generation -= 1
+            raise
 
     def rekey(self) -> VerifiedOperation:
         key = epoch.new_epoch_key()

@@ -98,7 +98,7 @@ class Machine:
         self.node.close()
 
 
-def eventually(holds: Callable[[], bool], within_s: float = 10.0) -> None:
+def eventually(holds: Callable[[], bool], within_s: float = 30.0) -> None:
     """Wait until something holds."""
     until = time.monotonic() + within_s
     while not holds():

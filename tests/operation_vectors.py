@@ -31,6 +31,7 @@ from meroid.ledger.operation import (
     Rekey,
     Remove,
     Revoke,
+    Rotate,
     VerifiedOperation,
 )
 from meroid.ledger.verify import sign_operation
@@ -65,6 +66,7 @@ BODIES: dict[str, Body] = {
     "revoke": Revoke(member=OTHER, capability=Capability.READ, frontier=(ONE,)),
     "remove": Remove(member=OTHER, frontier=(ONE, TWO), cascade=(PublicKey(b"k" * 32),)),
     "leave": Leave(),
+    "rotate": Rotate(previous=OTHER, keys=KEYS, frontier=(TWO,)),
     "first rekey": Rekey(epoch=EPOCH, wraps=((OTHER, b"w" * 80),), previous=None),
     "rekey": Rekey(epoch=EPOCH, wraps=((OTHER, b"w" * 80),), previous=(EpochId(b"f" * 32), b"s" * 48)),
     "delta": Delta(nonce=b"d" * 12, ciphertext=b"ciphertext"),

@@ -340,7 +340,7 @@ def stopped(*nodes: Merod) -> Iterator[None]:
         start(*nodes)
 
 
-def eventually(holds: Callable[[], object], what: str, within_s: float = 15.0) -> float:
+def eventually(holds: Callable[[], object], what: str, within_s: float = 30.0) -> float:
     """Wait until something holds; how long it took, in seconds."""
     begin = time.monotonic()
     while not holds():

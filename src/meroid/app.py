@@ -29,6 +29,7 @@ from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.ledger.capability import Capability
 from meroid.ledger.operation import VerifiedOperation
+from meroid.ledger.verdict import Verdict
 from meroid.runtime.wasm import WasmRuntime
 from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
@@ -45,6 +46,7 @@ from meroid.service.ports.transport import Transport
 from meroid.service.projection import Projector
 from meroid.service.replica import Replica, Replicas
 from meroid.service.replication import ReplicationService
+from meroid.service.rotation import RotationService
 from meroid.service.serving import PeerServer
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
@@ -92,7 +94,7 @@ class Node:
         signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
         self.replicas = Replicas(self.store)
         self.tokens = TokenService(self.store, signing, check_member=self._check_member)
-        self.login = LoginService(self.store, self.tokens, [PasswordLogin()])
+        self.login = LoginService(self.store, self.tokens, [PasswordLogin()], self._drop_setup_code)
         self.gate = Gate(self.store, signing)
 
     def prepare(self) -> AccountId:
@@ -112,13 +114,18 @@ class Node:
         raw = self.login.renew_setup_code()
         path = self.settings.setup_code_file
         if raw is None:
-            path.unlink(missing_ok=True)
+            self._drop_setup_code()
             return None
         code = Secret(show_setup_code(raw).encode("ascii"))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(code.reveal() + b"\n")
         return code
+
+    def _drop_setup_code(self) -> None:
+        """Remove the file of the set-up code, which opens nothing any more; a failure must not fail a log-in."""
+        with contextlib.suppress(OSError):
+            self.settings.setup_code_file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the store."""
@@ -135,7 +142,7 @@ class RunningNode:
         runtime = WasmRuntime()
         self.feed = EventFeed()
         self.replicas = node.replicas
-        intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm)
+        intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm, _void)
         authorship = Authorship(intake, self._announce)
         self.applications = ApplicationService(store, runtime)
         server = PeerServer(store, intake, authorship, clock)
@@ -145,12 +152,13 @@ class RunningNode:
         self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
         self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
         self.joining = JoiningService(store, self.replicas, keys, authorship, self.replication, transport, clock)
+        self.rotation = RotationService(store, self.replicas, keys, authorship)
         aliases = AliasService(store)
         health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
         gate = node.gate
         endpoints = [
             *health_endpoints(health),
-            *ContextsApi(contexts=self.contexts, joining=self.joining, gate=gate).endpoints(),
+            *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
             *ApplicationsApi(applications=self.applications, peers=transport.peers).endpoints(),
             *AliasesApi(aliases=aliases).endpoints(),
             *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
@@ -221,6 +229,17 @@ def _endpoint(address: tuple[str, int]) -> str:
 def _alarm(replica: Replica, operation_id: OperationId) -> None:
     _log.error(
         "a delta could not be applied as its author did", context=str(replica.context_id), operation=str(operation_id)
+    )
+
+
+def _void(replica: Replica, operation_id: OperationId, verdict: Verdict) -> None:
+    because = None if verdict.because is None else str(verdict.because)
+    _log.info(
+        "operation void",
+        context=str(replica.context_id),
+        operation=str(operation_id),
+        code=verdict.code,
+        because=because,
     )
 
 

@@ -94,6 +94,7 @@ BODIES: dict[Kind, list[dict[int, Any]]] = {
     Kind.REVOKE: [{1: an_id("bob"), 2: 6, 3: []}],
     Kind.REMOVE: [{1: an_id("bob"), 2: [an_id("last")], 3: [an_id("cy")]}],
     Kind.LEAVE: [{}],
+    Kind.ROTATE: [{1: an_id("bob"), 2: KEYS, 3: [an_id("last")]}],
     Kind.REKEY: [{1: an_id("epoch"), 2: [[ME, bytes(80)]]}, {1: an_id("e"), 2: [[ME, b""]], 3: [an_id("d"), b""]}],
     Kind.DELTA: [{1: bytes(12), 2: b"ciphertext"}],
 }

@@ -85,7 +85,7 @@ class Terminal:
             node.communicate(timeout=30)
 
     def _on_terminal(self, command: str) -> str:
-        answers = {b"Password: ": PASSWORD, b"[y/N] ": "y"}
+        answers = {b"Password: ": PASSWORD, b"Password again: ": PASSWORD, b"[y/N] ": "y"}
         ours, theirs = pty.openpty()
         program = subprocess.Popen(
             ["sh", "-c", command],

@@ -50,6 +50,18 @@ def test_every_rule_has_words_of_its_own() -> None:
     assert [code for code in refusals._WORDS if code not in reference.rule_codes()] == []
 
 
+SHARED = {
+    "application_not_installed", "bad_alias", "internal", "membership_ended", "not_a_member", "not_your_identity",
+}  # fmt: skip
+"""Codes that mean the same in several rooms, which can't import each other."""
+
+
+def test_a_code_has_one_meaning() -> None:
+    codes = [each.code for each in reference.error_classes()]
+
+    assert {code for code in codes if codes.count(code) > 1} == SHARED
+
+
 def test_a_next_step_names_documents_that_exist() -> None:
     named = {name for each in reference.error_classes() for name in re.findall(r"docs/[\w-]+\.md", each.next_step)}
 

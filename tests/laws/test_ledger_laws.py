@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings, strategies as st
-from tests.cast import Person, Story, deliver
+from tests.cast import GENERATIONS_PLAYED, Person, Story, deliver
 
 from meroid.ids import OperationId
 from meroid.ledger.authoring import NotAMemberError
@@ -13,7 +13,7 @@ from meroid.ledger.operation import VerifiedOperation
 from meroid.ledger.verdict import Verdict
 
 NAMES = ("ann", "bob", "cat")
-ACTIONS = ("write", "rekey", "grant", "revoke", "remove", "leave", "invite", "open", "hear")
+ACTIONS = ("write", "rekey", "grant", "revoke", "remove", "leave", "rotate", "invite", "open", "hear")
 SLOW = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -33,7 +33,7 @@ class Play:
     def everybody(self) -> list[Person]:
         return [self.story.founder, *self.story.people.values()]
 
-    def act(self, actor: int, action: str, target: int, choice: int) -> None:
+    def act(self, actor: int, action: str, target: int, choice: int) -> None:  # noqa: C901  # one line for each action
         person = self.everybody[actor % len(self.everybody)]
         other = self.everybody[target % len(self.everybody)]
         capability = list(Capability)[choice % len(Capability)]
@@ -49,6 +49,8 @@ class Play:
                     self.say(person.revoke(other, capability))
                 case "remove":
                     self.say(person.remove(other))
+                case "rotate" if person.generation < GENERATIONS_PLAYED - 1:
+                    self.say(person.rotate())
                 case "leave":
                     self.say(person.leave())
                 case "invite":

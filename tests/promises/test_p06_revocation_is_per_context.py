@@ -35,7 +35,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(nodes: ThreeNodes) -> Story:
-    nodes.wait_until_connected()
+    nodes.share()  # so all reach each other, whatever was restarted before
     kv_store = str(SOURCE / "build" / "kv_store.wasm")
     application = nodes.founder.meroctl("--output-format", "json", "app", "install", "--path", kv_store)
     keys: dict[str, str] = {}

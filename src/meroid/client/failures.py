@@ -3,6 +3,7 @@
 - RefusedError: the node answered and refused; carries status, text, code and next step
   - RequestInvalidError, TokenRefusedError, RequestForbiddenError, ResourceNotFoundError,
     RequestConflictError, RequestThrottledError, NodeFailedError: by status
+    - RouteMissingError: by the code, where it isn't the thing but the route that is missing
 - NodeUnreachableError, NodeTimeoutError, TlsFailedError: no answer came
 - NotANodeError: an answer came, but not one of a node (HTML, half an answer, another shape)
 - BadAddressError: the text is no address of a node
@@ -93,6 +94,18 @@ class ResourceNotFoundError(RefusedError, NotFoundError):
     code = "resource_not_found"
 
 
+class RouteMissingError(ResourceNotFoundError):
+    """The node doesn't have this yet: no such route, or not with this method (404, 405)."""
+
+    code = "route_missing"
+    next_step = "use a node of a version that has it; if no command works, check the base address"
+
+    def __init__(self, refusal: Refusal) -> None:
+        MeroidError.__init__(self, "this node doesn't have that yet")
+        self.refusal = refusal
+        self.server_code = refusal.code or self.code
+
+
 class RequestConflictError(RefusedError, ConflictError):
     """It clashes with what the node has (409)."""
 
@@ -127,8 +140,13 @@ _BY_STATUS: dict[int, type[RefusedError]] = {
 }
 
 
+_NO_ROUTE = frozenset({(404, "no_such_path"), (405, "wrong_method")})
+
+
 def refused(refusal: Refusal) -> RefusedError:
-    """The error for a refusal, chosen by its status."""
+    """The error for a refusal, chosen by its status, and where the route is missing by its code."""
+    if (refusal.status, refusal.code) in _NO_ROUTE:
+        return RouteMissingError(refusal)
     if refusal.status >= 500:
         return NodeFailedError(refusal)
     return _BY_STATUS.get(refusal.status, RequestInvalidError)(refusal)

@@ -80,16 +80,22 @@ class NodeRegistry:
         nodes = _nodes(self._read(), self.path)
         return [_entry(name, nodes[name], self.path) for name in sorted(nodes)]
 
-    def add(self, node: RegisteredNode) -> None:
-        """Register a node.
+    def add(self, node: RegisteredNode) -> bool:
+        """Register a node; false if it is there already, at the same place.
 
         Raises:
-            NodeNameTakenError: the name is there already.
+            NodeNameTakenError: the name is there already with another place, or the tokens given are not its own.
         """
+        added = True
 
         def change(document: dict[str, Any]) -> None:
+            nonlocal added
             nodes = _nodes(document, self.path)
             if node.name in nodes:
+                there = _entry(node.name, nodes[node.name], self.path)
+                if _place(there) == _place(node) and node.tokens in {None, there.tokens}:
+                    added = False
+                    return
                 raise NodeNameTakenError(f"there is a node {node.name!r} already")
             entry: dict[str, Any] = {"path": str(node.home)} if node.home is not None else {"url": node.url}
             if node.tokens is not None:
@@ -97,6 +103,7 @@ class NodeRegistry:
             nodes[node.name] = entry
 
         self._change(change)
+        return added
 
     def remove(self, name: str) -> None:
         """Forget a node, and its tokens.
@@ -168,6 +175,11 @@ class NodeRegistry:
             return tomllib.loads(data.decode())
         except (ValueError, RecursionError) as error:
             raise BadClientFileError(f"{self.path} is not TOML: {error}") from None
+
+
+def _place(node: RegisteredNode) -> str | Path | None:
+    """Where a node is; other programs write its address without the closing slash."""
+    return node.url.rstrip("/") if node.home is None and node.url is not None else node.home
 
 
 def _nodes(document: dict[str, Any], path: Path) -> dict[str, Any]:

@@ -51,6 +51,9 @@ class NodeRoutes:
     def request_token(self, body: Mapping[str, object]) -> Response:
         return self.client.exchange(json_request("POST", "auth/token", dict(body)))
 
+    def providers(self) -> Response:
+        return self.client.exchange(Request(method="GET", path="auth/providers"))
+
     def validate_token(self) -> Response:
         return self.client.exchange(Request(method="GET", path="auth/validate"))
 
@@ -115,6 +118,9 @@ class NodeRoutes:
 
     def context_identities(self, context_id: str, *, owned: bool = False) -> object:
         return self.client.get(_path("contexts", context_id, "identities-owned" if owned else "identities"))
+
+    def rotate_identity(self, context_id: str, identity: str) -> object:
+        return self.client.post(_path("contexts", context_id, "identities", "rotate"), {"identity": identity})
 
     def sync_context(self, context_id: str | None) -> object:
         """Ask the node to synchronise one context, or with None all of them."""

@@ -18,17 +18,21 @@ from meroid.access.permissions import (
     parse_permission,
 )
 from meroid.access.principal import Principal
+from meroid.errors import UnavailableError
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
 from meroid.ledger.operation import Grant, Remove, Revoke
+from meroid.service.authorship import NotAMemberError
+from meroid.service.catching_up import SyncIncompleteError
 from meroid.service.contexts import Change, ContextService, ContextView, Founding
 from meroid.service.gate import Gate, PermissionDeniedError
 from meroid.service.invitations import Ticket, decode_ticket, encode_ticket
 from meroid.service.joining import JoiningService, WrongInviteeError
 from meroid.service.replica import ContextNotFoundError
+from meroid.service.rotation import RotationService
 from meroid.wire import admin_api as shapes, invitations as wire
 from meroid.wire.envelope import Envelope
 from meroid.wire.json_body import decode_json
@@ -43,9 +47,12 @@ _ONE: Final = "/admin-api/contexts/{context_id}"
 class ContextsApi:
     """Handlers: decode, one service call, encode."""
 
-    def __init__(self, *, contexts: ContextService, joining: JoiningService, gate: Gate) -> None:
+    def __init__(
+        self, *, contexts: ContextService, joining: JoiningService, rotation: RotationService, gate: Gate
+    ) -> None:
         self._contexts = contexts
         self._joining = joining
+        self._rotation = rotation
         self._gate = gate
 
     def endpoints(self) -> list[Endpoint | SocketEndpoint]:
@@ -56,6 +63,7 @@ class ContextsApi:
             Endpoint("GET", _ONE, self.get, SignedIn()),
             Endpoint("GET", f"{_ONE}/identities", self.identities, SignedIn()),
             Endpoint("GET", f"{_ONE}/identities-owned", self.identities_owned, SignedIn()),
+            Endpoint("POST", f"{_ONE}/identities/rotate", self.rotate, SignedIn()),
             Endpoint("GET", f"{_ONE}/members", self.members, SignedIn()),
             Endpoint("POST", f"{_ONE}/capabilities/grant", self.grant, SignedIn()),
             Endpoint("POST", f"{_ONE}/capabilities/revoke", self.revoke, SignedIn()),
@@ -161,8 +169,11 @@ class ContextsApi:
     def sync_all(self, request: ApiRequest) -> ApiResponse:
         """The same for every context in which the caller may execute, as many as there is time for.
 
+        Contexts in which the caller isn't a member any more are left out: there is nothing to come.
+
         Raises:
             PermissionDeniedError: there are contexts, but it may execute in none of them.
+            UnavailableError: one of them couldn't be synced, or not in time; the others were.
         """
         until = time.monotonic() + _SYNC_S
         refused: PermissionDeniedError | None = None
@@ -176,14 +187,31 @@ class ContextsApi:
                 permitted.append(view.context_id)
         if refused is not None and not permitted:
             raise refused
+        failed: UnavailableError | None = None
         for context_id in permitted:
-            if time.monotonic() < until:  # the wire promises no more than that syncing begins
+            try:
+                if time.monotonic() >= until:
+                    raise SyncIncompleteError(f"there was no time left for {context_id}")
                 self._contexts.sync(request.principal, context_id)
+            except NotAMemberError:
+                continue
+            except UnavailableError as problem:
+                failed = failed or problem
+        if failed is not None:
+            raise failed
         return ApiResponse.data(None)
 
     def generate_identity(self, request: ApiRequest) -> ApiResponse:
         """A new client key."""
         key = self._contexts.generate_identity(request.principal, request.at)
+        return ApiResponse.data({"publicKey": str(key)})
+
+    def rotate(self, request: ApiRequest) -> ApiResponse:
+        """Replace a client key by its next one; beside the wire."""
+        context_id = request.id_param("context_id", ContextId)
+        body = request.json(shapes.RotateBody)
+        self._may(request.principal, EXECUTE, context_id, body.identity)
+        key = self._rotation.rotate(request.principal, context_id, body.identity, request.at)
         return ApiResponse.data({"publicKey": str(key)})
 
     def invite(self, request: ApiRequest) -> ApiResponse:

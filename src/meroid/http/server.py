@@ -28,14 +28,16 @@ class AddressInUseError(ConflictError):
     """Another process listens there."""
 
     code = "address_in_use"
-    next_step = "stop the other process, or give another port with --server-port"
+    next_step = (
+        "stop the other process, or choose another port: `server.listen` in config.toml, or `merod init --server-port`"
+    )
 
 
-class BadAddressError(InvalidInputError):
+class AddressNotOursError(InvalidInputError):
     """This machine has no such address, or the port isn't ours to take."""
 
-    code = "bad_address"
-    next_step = "give an address of this machine and a port above 1023"
+    code = "address_not_ours"
+    next_step = "give an address of this machine and a port above 1023: `server.listen` in config.toml"
 
 
 def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
@@ -47,7 +49,7 @@ def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
 
     Raises:
         AddressInUseError: another process listens on one of them.
-        BadAddressError: one can't be bound for another reason.
+        AddressNotOursError: one can't be bound for another reason.
     """
     sockets: list[socket.socket] = []
     absent: OSError | None = None
@@ -88,11 +90,11 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _refusal(host: str, port: int, problem: OSError) -> AddressInUseError | BadAddressError:
+def _refusal(host: str, port: int, problem: OSError) -> AddressInUseError | AddressNotOursError:
     where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if problem.errno == errno.EADDRINUSE:
         return AddressInUseError(f"{where} is in use by another process")
-    return BadAddressError(f"can't listen on {where}: {problem.strerror or 'not an IP address'}")
+    return AddressNotOursError(f"can't listen on {where}: {problem.strerror or 'not an IP address'}")
 
 
 class HttpServer:

@@ -5,7 +5,7 @@ from meroid.ids import EpochId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Signer
 from meroid.ledger.ledger import Ledger
-from meroid.ledger.operation import Body, Genesis, Join, Operation, VerifiedOperation
+from meroid.ledger.operation import Body, Genesis, Join, Operation, Rotate, VerifiedOperation
 from meroid.ledger.verify import sign_operation
 
 
@@ -33,14 +33,15 @@ def compose(ledger: Ledger, author: PublicKey, body: Body, *, epoch: EpochId | N
     Raises:
         NotAMemberError: the author isn't a member (a `join` needs no membership).
     """
+    speaks_for = body.previous if isinstance(body, Rotate) else author
     if isinstance(body, Join):
         auth = body.invitation
     else:
-        member = ledger.state.members.get(author)
+        member = ledger.state.members.get(speaks_for)
         if member is None:
-            raise NotAMemberError(f"{author} is not a member of {ledger.context_id}")
+            raise NotAMemberError(f"{speaks_for} is not a member of {ledger.context_id}")
         auth = member.admission
-    last = ledger.last_of(author)
+    last = ledger.last_of(speaks_for)
     return Operation(
         context=ledger.context_id,
         author=author,

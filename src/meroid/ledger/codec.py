@@ -33,6 +33,7 @@ from meroid.ledger.operation import (
     Rekey,
     Remove,
     Revoke,
+    Rotate,
     UnverifiedOperation,
 )
 
@@ -187,6 +188,8 @@ def _encode_body(body: Body) -> dict[int, Encodable]:
             return {1: body.member, 2: body.frontier, 3: body.cascade}
         case Leave():
             return {}
+        case Rotate():
+            return {1: body.previous, 2: _encode_keys(body.keys), 3: body.frontier}
         case Rekey():
             return _present({1: body.epoch, 2: body.wraps, 3: body.previous})
         case Delta():
@@ -288,6 +291,15 @@ def _decode_leave(value: Value) -> Leave:
     return Leave()
 
 
+def _decode_rotate(value: Value) -> Rotate:
+    fields = _map(value, "rotate", required={1, 2, 3})
+    return Rotate(
+        previous=_id(fields[1], "previous", PublicKey),
+        keys=_decode_keys(fields[2]),
+        frontier=_ids(fields[3], "frontier", OperationId, limits.OPERATION_PARENTS.value),
+    )
+
+
 def _decode_rekey(value: Value) -> Rekey:
     fields = _map(value, "rekey", required={1, 2}, optional={3})
     wraps = fields[2]
@@ -317,6 +329,7 @@ _DECODE: Final[dict[Kind, Callable[[Value], Body]]] = {
     Kind.REVOKE: _decode_revoke,
     Kind.REMOVE: _decode_remove,
     Kind.LEAVE: _decode_leave,
+    Kind.ROTATE: _decode_rotate,
     Kind.REKEY: _decode_rekey,
     Kind.DELTA: _decode_delta,
 }

@@ -2,7 +2,7 @@
 
 1. Take the operations of the cut that their own cut allowed (rule 1).
 2. Put the decisions in order: by the rank of their author, shorter first, then smaller; at one rank
-   its leave, then the others by `seq` (rule 5). One that relies on a grant stands at the rank of
+   its rotations, the latest generation first, its leave, then the others by `seq` (rule 5). One that relies on a grant stands at the rank of
    whoever gave it, if that is the more junior one (decision 0013). Threshold decisions stand before
    the lone ones of a rank; this version has no kinds for them yet.
 3. Go through once: a decision takes effect unless it, or what it rests on, is void by an earlier one.
@@ -27,12 +27,13 @@ from meroid.ledger.operation import (
     Rekey,
     Remove,
     Revoke,
+    Rotate,
 )
 from meroid.ledger.standing import Standings
 from meroid.ledger.state import Cut, Epoch, Invitation, Member, MembershipState, Suspension
 from meroid.ledger.verdict import Verdict
 
-Decision = Remove | Revoke | Leave
+Decision = Remove | Revoke | Leave | Rotate
 
 
 def evaluate(graph: OperationGraph, mask: int) -> MembershipState:
@@ -42,9 +43,13 @@ def evaluate(graph: OperationGraph, mask: int) -> MembershipState:
     return _Builder(graph, standings, suspensions).build(allowed, fallen)
 
 
-def _order(node: Node) -> tuple[int, Rank, int, int, OperationId]:
-    leaves_first = 0 if isinstance(node.operation.body, Leave) else 1
-    return len(node.decided_at), node.decided_at, leaves_first, node.operation.seq, node.operation_id
+def _order(node: Node) -> tuple[int, Rank, int, int, int, OperationId]:
+    place, generation = 2, 0
+    if isinstance(node.operation.body, Rotate):
+        place, generation = 0, -node.generation
+    elif isinstance(node.operation.body, Leave):
+        place = 1
+    return len(node.decided_at), node.decided_at, place, generation, node.operation.seq, node.operation_id
 
 
 def _decide(
@@ -72,10 +77,12 @@ def _effects(graph: OperationGraph, node: Node) -> Iterable[Cut | Suspension]:
     match node.operation.body:
         case Leave():
             yield _cut(graph, node, node.author, None, (node.operation_id,))
+        case Rotate(frontier=frontier):
+            yield _rotation(node, frontier)
         case Revoke(member=member, capability=capability, frontier=frontier):
             yield _cut(graph, node, member, capability, frontier)
         case Remove(member=member, frontier=frontier) if node.suspends:
-            yield Suspension(by=node, key=member, tips=(*frontier, *graph.last_in_past(node, member)))
+            yield Suspension(by=node, line=graph.line_of(member), tips=(*frontier, *graph.last_in_past(node, member)))
         case Remove(member=member, frontier=frontier, cascade=cascade):
             yield _cut(graph, node, member, None, frontier)
             for below in cascade:
@@ -91,7 +98,20 @@ def _cut(
     capability: Capability | None,
     frontier: tuple[OperationId, ...],
 ) -> Cut:
-    return Cut(by=by, key=key, capability=capability, tips=(*frontier, *graph.last_in_past(by, key)))
+    tips = (*frontier, *graph.last_in_past(by, key))
+    return Cut(by=by, line=graph.line_of(key), capability=capability, tips=tips)
+
+
+def _rotation(by: Node, frontier: tuple[OperationId, ...]) -> Cut:
+    """Of earlier generations stays what the rotation continues, and what it names beside (rule 11)."""
+    prev = () if by.operation.prev is None else (by.operation.prev,)
+    return Cut(
+        by=by,
+        line=by.line or by.author,
+        capability=None,
+        tips=(by.operation_id, *prev, *frontier),
+        before=by.generation,
+    )
 
 
 def is_senior(one: Rank, other: Rank) -> bool:
@@ -111,6 +131,8 @@ class _Builder:
         self._invitations: dict[OperationId, Invitation] = {}
         self._rekeys: dict[EpochId, Node] = {}
         self._void: dict[OperationId, Verdict] = {}
+        self._lines: dict[PublicKey, PublicKey] = {}
+        self._rotated: dict[PublicKey, PublicKey] = {}
 
     def build(self, allowed: list[Node], fallen: dict[OperationId, Verdict]) -> MembershipState:
         genesis = allowed[0].operation.body
@@ -118,7 +140,12 @@ class _Builder:
         self._void.update(fallen)
         for node in allowed:
             if isinstance(node.operation.body, Decision):
-                continue  # step 3 had the last word: what took effect isn't void by what stands behind it
+                # step 3 had the last word: what took effect isn't void by what stands behind it
+                if isinstance(node.operation.body, Rotate):
+                    self._lines[node.author] = self._graph.line_of(node.operation.body.previous)
+                    if node.operation_id not in fallen:
+                        self._rotate(node, node.operation.body)
+                continue
             verdict = self._standings.of(node)
             if verdict.valid:
                 self._apply(node)
@@ -130,11 +157,13 @@ class _Builder:
             policy=genesis.policy,
             application=genesis.application,
             members=self._members,
-            invitations=self._open_invitations(cuts),
+            invitations=self._open_invitations(),
             epochs=self._epochs(cuts, suspensions),
             cuts=cuts,
             suspensions=suspensions,
             void=self._void,
+            lines=self._lines,
+            rotated=self._rotated,
         )
 
     def _apply(self, node: Node) -> None:
@@ -165,6 +194,21 @@ class _Builder:
             case _:
                 pass
 
+    def _rotate(self, node: Node, rotation: Rotate) -> None:
+        """Put the next key in the place of the one before; membership, rank and rights go on."""
+        line = self._graph.line_of(rotation.previous)
+        member = self._members.pop(self._key_now(rotation.previous), None)
+        self._rotated[line] = node.author
+        if member is not None:
+            keys = rotation.keys
+            self._members[node.author] = replace(
+                member, key=node.author, sealing=keys.sealing, next_keys=keys.next_keys
+            )
+
+    def _key_now(self, key: PublicKey) -> PublicKey:
+        line = self._graph.line_of(key)
+        return self._rotated.get(line, line)
+
     def _admit(self, node: Node, join: Node) -> None:
         body = join.operation.body
         assert isinstance(body, Join)  # noqa: S101  # own cut: an admit names a join
@@ -177,7 +221,7 @@ class _Builder:
         self, admission: Node, key: PublicKey, rank: Rank, keys: MemberKeys, capabilities: frozenset[Capability]
     ) -> None:
         """Make a member, unless a cut in effect ended this very admission; the most senior admission counts."""
-        ended = any(cut.capability is None and not self._built_on(admission, cut.by) for cut in self._cuts(key))
+        ended = any(cut.ends_membership and not self._built_on(admission, cut.by) for cut in self._cuts(key))
         known = self._members.get(key)
         if ended or (known is not None and not is_senior(rank, known.rank)):
             return
@@ -202,35 +246,34 @@ class _Builder:
         return self._graph.follows(giver, decision)
 
     def _grant(self, node: Node, key: PublicKey, capability: Capability) -> None:
-        member = self._members.get(key)
+        member = self._members.get(self._key_now(key))
         if member is None or self._revoked(key, capability, node):
             return
         sources = dict(member.sources)
         sources[capability] = sources.get(capability, frozenset()) | {node.operation_id}
-        self._members[key] = replace(member, sources=sources)
+        self._members[member.key] = replace(member, sources=sources)
 
     def _revoked(self, key: PublicKey, capability: Capability, giver: Node) -> bool:
         """Whether a revocation in effect takes what an operation gives, unless that is built on it."""
         return any(cut.capability is capability and not self._built_on(giver, cut.by) for cut in self._cuts(key))
 
     def _cuts(self, key: PublicKey) -> tuple[Cut, ...]:
-        return self._in_effect.get(key, ())
+        return self._in_effect.get(self._graph.line_of(key), ())
 
     def _use(self, invitation: OperationId) -> None:
         known = self._invitations.get(invitation)
         if known is not None and known.left is not None:
             self._invitations[invitation] = replace(known, left=max(0, known.left - 1))
 
-    def _open_invitations(self, cuts: Mapping[PublicKey, tuple[Cut, ...]]) -> dict[OperationId, Invitation]:
+    def _open_invitations(self) -> dict[OperationId, Invitation]:
         """Those with uses left whose inviter may still invite (rule 3 ends a removed member's)."""
         return {
             operation_id: invitation
             for operation_id, invitation in self._invitations.items()
             if invitation.left != 0
             and not any(
-                cut.capability in (None, Capability.INVITE)
-                and not self._graph.follows(self._graph[operation_id], cut.by)
-                for cut in cuts.get(invitation.inviter, ())
+                cut.takes(Capability.INVITE) and not self._graph.follows(self._graph[operation_id], cut.by)
+                for cut in self._cuts(invitation.inviter)
             )
         }
 
@@ -238,11 +281,12 @@ class _Builder:
         """Suspensions of members that weren't admitted anew since, and whose issuer managed members ever since."""
         standing: dict[PublicKey, tuple[Suspension, ...]] = {}
         for suspension in self._suspensions:
-            issuer, target = self._members.get(suspension.by.author), self._members.get(suspension.key)
+            issuer = self._members.get(self._key_now(suspension.by.author))
+            target = self._members.get(self._key_now(suspension.line))
             if issuer is None or target is None or not issuer.may(Capability.MANAGE_MEMBERS):
                 continue
             ended = any(
-                cut.capability in (None, Capability.MANAGE_MEMBERS) and not self._graph.follows(suspension.by, cut.by)
+                cut.takes(Capability.MANAGE_MEMBERS) and not self._graph.follows(suspension.by, cut.by)
                 for cut in self._cuts(issuer.key)
             )
             if not ended and not self._built_on(self._graph[target.admission], suspension.by):

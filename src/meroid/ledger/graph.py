@@ -15,7 +15,7 @@ from meroid.errors import ConflictError, InvalidInputError
 from meroid.ids import OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
-from meroid.ledger.operation import Admit, Join, Kind, Operation, Remove, Revoke, VerifiedOperation
+from meroid.ledger.operation import Admit, Join, Kind, Operation, Remove, Revoke, Rotate, VerifiedOperation
 from meroid.ledger.verdict import VALID, Verdict
 
 Rank = tuple[int, ...]
@@ -46,7 +46,8 @@ class Node:
     `bit` is zero for a delta. The rest is what the rules said at its own cut: its verdict, its
     author's rank (for a named `join` the rank that it gives; rule 4), the operations that gave each
     capability it relies on, the rank at which it is decided (rule 5), and whether a `remove` only
-    suspends (rule 6).
+    suspends (rule 6). A line is a member's client key with all that it was rotated to; it is named by
+    its first key, and `generation` counts the rotations before this key (rule 11).
     """
 
     operation_id: OperationId
@@ -59,6 +60,8 @@ class Node:
     sources: Mapping[Capability, frozenset[OperationId]] = field(default_factory=dict)
     decided_at: Rank = ()
     suspends: bool = False
+    line: PublicKey | None = None
+    generation: int = 0
 
     @property
     def author(self) -> PublicKey:
@@ -80,10 +83,11 @@ class OperationGraph:
         self._chains: dict[PublicKey, dict[int, list[Node]]] = {}
         self._last: dict[PublicKey, Node] = {}
         self._forked: set[PublicKey] = set()
+        self._lines: dict[PublicKey, tuple[PublicKey, int]] = {}
         self._heads: dict[OperationId, None] = {}
         self._last_in_past: dict[tuple[OperationId, PublicKey], tuple[OperationId, ...]] = {}
         self.context_id = genesis.context_id
-        self._insert(genesis, past=0)
+        self.insert(self._draft(genesis, past=0))
 
     def __contains__(self, operation_id: object) -> bool:
         return operation_id in self._nodes
@@ -130,21 +134,43 @@ class OperationGraph:
         """What must be here before this operation can be judged."""
         return frozenset(needed for needed in _needs(operation) if needed not in self._nodes)
 
-    def insert(self, verified: VerifiedOperation) -> Node:
-        """Put an operation in its place.
-
-        Raises:
-            MissingAncestorsError, BrokenChainError: as `past_of`.
-        """
-        return self._insert(verified, past=self.past_of(verified.operation))
-
-    def past_of(self, operation: Operation) -> int:
-        """The membership operations among the ancestors that an operation would have here.
+    def draft(self, verified: VerifiedOperation) -> Node:
+        """An operation in its place, to be judged; it isn't here before it is inserted.
 
         Raises:
             MissingAncestorsError: something that it names isn't here.
             BrokenChainError: it doesn't continue its author's chain or names another context.
         """
+        return self._draft(verified, past=self._past_of(verified.operation))
+
+    def insert(self, node: Node) -> None:
+        """Put a judged operation in its place."""
+        operation = node.operation
+        if operation.kind is not Kind.DELTA:
+            node.bit = 1 << len(self._membership)
+            self._membership.append(node)
+        self._nodes[node.operation_id] = node
+        self._note_author(node)
+        for parent in self.parents(operation):
+            self._heads.pop(parent, None)
+        self._heads[node.operation_id] = None
+
+    def line_of(self, key: PublicKey) -> PublicKey:
+        """The line that a client key belongs to; a key that was never rotated is its own."""
+        return self._lines.get(key, (key, 0))[0]
+
+    def generation_of(self, key: PublicKey) -> int:
+        """How often the line was rotated before this key."""
+        return self._lines.get(key, (key, 0))[1]
+
+    def _draft(self, verified: VerifiedOperation, *, past: int) -> Node:
+        author = verified.operation.author
+        node = Node(verified.operation_id, verified.operation, len(self._nodes), 0, past)
+        node.line, node.generation = self.line_of(author), self.generation_of(author)
+        return node
+
+    def _past_of(self, operation: Operation) -> int:
+        """The membership operations among the ancestors that an operation would have here."""
         if operation.context != self.context_id or operation.kind is Kind.GENESIS:
             raise BrokenChainError("the operation belongs to another context")
         missing = self.missing(operation)
@@ -152,32 +178,27 @@ class OperationGraph:
             raise MissingAncestorsError(missing)
         if operation.prev is not None:
             before = self._nodes[operation.prev]
-            if before.author != operation.author or before.operation.seq + 1 != operation.seq:
+            if not self._continues(operation, before) or before.operation.seq + 1 != operation.seq:
                 raise BrokenChainError("prev is not the author's operation before this one")
         past = 0
         for parent in self.parents(operation):
             past |= self._nodes[parent].mask
         return past
 
-    def _insert(self, verified: VerifiedOperation, *, past: int) -> Node:
-        operation = verified.operation
-        bit = 0 if operation.kind is Kind.DELTA else 1 << len(self._membership)
-        node = Node(verified.operation_id, operation, len(self._nodes), bit, past)
-        self._nodes[verified.operation_id] = node
-        if bit:
-            self._membership.append(node)
-        self._note_author(node)
-        for parent in self.parents(operation):
-            self._heads.pop(parent, None)
-        self._heads[verified.operation_id] = None
-        return node
+    def _continues(self, operation: Operation, before: Node) -> bool:
+        """Whether `prev` is of the author, or of an earlier generation where the author rotates to its key."""
+        if isinstance(operation.body, Rotate):
+            return before.line == self.line_of(operation.body.previous)
+        return before.author == operation.author
 
     def _note_author(self, node: Node) -> None:
-        author, seq = node.author, node.operation.seq
-        same_seq = self._chains.setdefault(author, {}).setdefault(seq, [])
+        author, line, seq = node.author, node.line or node.author, node.operation.seq
+        if line != author:
+            self._lines[author] = line, node.generation
+        same_seq = self._chains.setdefault(line, {}).setdefault(seq, [])
         same_seq.append(node)
         if len(same_seq) > 1:
-            self._forked.add(author)
+            self._forked.add(line)
         last = self._last.get(author)
         if last is None or last.operation.seq <= seq:
             self._last[author] = node
@@ -201,21 +222,22 @@ class OperationGraph:
         return seen
 
     def last_in_past(self, node: Node, key: PublicKey) -> tuple[OperationId, ...]:
-        """The last operations of a key among the ancestors of a node; several only after a fork.
+        """The last operations of a key's line among the ancestors of a node; several only after a fork.
 
         Nothing is ever added below a node, so each answer is worked out once.
         """
-        if key not in self._chains:
+        line = self.line_of(key)
+        if line not in self._chains:
             return ()
-        asked = node.operation_id, key
+        asked = node.operation_id, line
         known = self._last_in_past.get(asked)
         if known is None:
-            known = self._last_in_past[asked] = self._find_last_in_past(node, key)
+            known = self._last_in_past[asked] = self._find_last_in_past(node, line)
         return known
 
-    def _find_last_in_past(self, node: Node, key: PublicKey) -> tuple[OperationId, ...]:
-        own: Iterator[Node] = (other for other in self._descending(node) if other.author == key)
-        if key not in self._forked:
+    def _find_last_in_past(self, node: Node, line: PublicKey) -> tuple[OperationId, ...]:
+        own: Iterator[Node] = (other for other in self._descending(node) if other.line == line)
+        if line not in self._forked:
             own = islice(own, 1)
         found = sorted(own, key=lambda other: (other.operation.seq, other.index))
         followed = {other.operation.prev for other in found}
@@ -237,11 +259,11 @@ class OperationGraph:
             yield current
 
     def on_chain(self, node: Node, tips: Iterable[OperationId]) -> bool:
-        """Whether a node is one of these operations of its author, or precedes one in its chain."""
-        forked = node.author in self._forked
+        """Whether a node is one of these operations of its line, or precedes one in its chain."""
+        forked = node.line in self._forked
         for tip in tips:
             current = self._nodes[tip]
-            if current.author != node.author or current.operation.seq < node.operation.seq:
+            if current.line != node.line or current.operation.seq < node.operation.seq:
                 continue
             if not forked:
                 return True
@@ -261,7 +283,7 @@ def _needs(operation: Operation) -> Iterator[OperationId]:
     if operation.auth is not None:
         yield operation.auth
     match operation.body:
-        case Remove(frontier=frontier) | Revoke(frontier=frontier):
+        case Remove(frontier=frontier) | Revoke(frontier=frontier) | Rotate(frontier=frontier):
             yield from frontier
         case Join(invitation=invitation):
             yield invitation

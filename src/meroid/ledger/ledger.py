@@ -90,11 +90,12 @@ class Ledger:
         """
         if verified.operation_id in self._graph:
             return Added(self.verdict(verified.operation_id), new=False)
-        node = self._graph.insert(verified)
+        node = self._graph.draft(verified)
         own_state = self._state_at(node.past)
         node.own = judge(self._graph, own_state, node)
         if node.own.valid:
             place(self._graph, own_state, node)
+        self._graph.insert(node)
         changed: tuple[OperationId, ...] = ()
         if node.bit:
             changed = self._advance()
@@ -112,9 +113,8 @@ class Ledger:
         Raises:
             MissingAncestorsError, BrokenChainError: as `add`.
         """
-        past = self._graph.past_of(verified.operation)
-        node = Node(verified.operation_id, verified.operation, len(self._graph), 0, past)
-        return judge(self._graph, self._state_at(past), node)
+        node = self._graph.draft(verified)
+        return judge(self._graph, self._state_at(node.past), node)
 
     def verdict(self, operation_id: OperationId) -> Verdict:
         """What the rules say of an operation that is here."""
@@ -198,7 +198,7 @@ class Ledger:
         if not node.own.valid:
             return node.own
         verdict = self._standings.of(node)
-        for suspension in self._state.suspensions.get(node.author, ()) if verdict.valid else ():
+        for suspension in self._state.suspensions.get(self._state.key_now(node.author), ()) if verdict.valid else ():
             if not self._graph.on_chain(node, suspension.tips):
                 return held("author_suspended", suspension.by.operation_id)
         return verdict

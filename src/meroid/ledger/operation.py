@@ -4,8 +4,8 @@ Three stages have three names. What is *well-formed* was decoded (`codec.decode_
 an `UnverifiedOperation`; what is *well-signed* passed `verify.verify_operation` and is a
 `VerifiedOperation`; what is *allowed* has the verdict `valid` in a `Ledger`.
 
-Kinds are numbered; a number is never reused and never changes its meaning. Numbers 9 to 16, 18
-and 19 belong to rotate, link, unlink, set_policy, set_application, propose, approve, reject, adopt
+Kinds are numbered; a number is never reused and never changes its meaning. Numbers 10 to 16, 18
+and 19 belong to link, unlink, set_policy, set_application, propose, approve, reject, adopt
 and seal, which this version doesn't know and refuses as unknown.
 """
 
@@ -29,6 +29,7 @@ class Kind(IntEnum):
     REVOKE = 6
     REMOVE = 7
     LEAVE = 8
+    ROTATE = 9
     REKEY = 17
     DELTA = 20
 
@@ -140,6 +141,18 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rotate:
+    """Replaces `previous`, a member's client key, by the author: the next key that it was committed to.
+
+    `frontier` names further last operations of earlier generations that stay, beside `prev`.
+    """
+
+    previous: PublicKey
+    keys: MemberKeys
+    frontier: tuple[OperationId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rekey:
     """A new epoch key, sealed for members; `previous` carries the key before it, sealed under the new one."""
 
@@ -156,7 +169,7 @@ class Delta:
     ciphertext: bytes
 
 
-Body: TypeAlias = Genesis | Invite | Join | Admit | Grant | Revoke | Remove | Leave | Rekey | Delta
+Body: TypeAlias = Genesis | Invite | Join | Admit | Grant | Revoke | Remove | Leave | Rotate | Rekey | Delta
 
 KIND_OF: dict[type[Body], Kind] = {
     Genesis: Kind.GENESIS,
@@ -167,6 +180,7 @@ KIND_OF: dict[type[Body], Kind] = {
     Revoke: Kind.REVOKE,
     Remove: Kind.REMOVE,
     Leave: Kind.LEAVE,
+    Rotate: Kind.ROTATE,
     Rekey: Kind.REKEY,
     Delta: Kind.DELTA,
 }

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from meroid.ids import OperationId
+from meroid.keys.commitment import WrongNextKeysError, check_next_keys
 from meroid.keys.public import BadSignatureError, verify_signature
 from meroid.ledger.capability import Capability
 from meroid.ledger.evaluate import is_senior
 from meroid.ledger.graph import Node, OperationGraph, Rank
-from meroid.ledger.operation import Admit, Body, Delta, Grant, Invite, Join, Leave, Rekey, Remove, Revoke
+from meroid.ledger.operation import Admit, Body, Delta, Grant, Invite, Join, Leave, Rekey, Remove, Revoke, Rotate
 from meroid.ledger.standing import given_capabilities, needed_capability, relied_on
 from meroid.ledger.state import Invitation, Member, MembershipState
 from meroid.ledger.verdict import VALID, Verdict, void
@@ -55,8 +56,8 @@ def epoch_is_known(asked: Asked) -> str | None:
 
 
 def author_is_member(asked: Asked) -> str | None:
-    """Only members speak; who joins is judged by the invitation instead."""
-    if isinstance(asked.body, Join):
+    """Only members speak; who joins is judged by the invitation, a next key by the commitment to it."""
+    if isinstance(asked.body, Join | Rotate):
         return None
     return "not_a_member" if asked.member is None else None
 
@@ -157,8 +158,29 @@ def revoker_is_senior(asked: Asked) -> str | None:
 def frontier_is_of_target(asked: Asked) -> str | None:
     """A frontier names operations of the member whom it is about."""
     assert isinstance(asked.body, Revoke | Remove)  # noqa: S101  # the table puts it here
-    of_target = all(asked.graph[tip].author == asked.body.member for tip in asked.body.frontier)
+    line = asked.graph.line_of(asked.body.member)
+    of_target = all(asked.graph[tip].line == line for tip in asked.body.frontier)
     return None if of_target else "frontier_of_another"
+
+
+def next_key_was_committed(asked: Asked) -> str | None:
+    """A rotation is signed by the next key of a current member, and keeps its place (rule 11)."""
+    assert isinstance(asked.body, Rotate)  # noqa: S101  # the table puts it here
+    member = asked.state.members.get(asked.body.previous)
+    if member is None:
+        return "not_a_member"
+    if asked.node.operation.auth != member.admission:
+        return "wrong_admission"
+    if asked.member is not None:
+        return "already_member"
+    keys = asked.body.keys
+    try:
+        check_next_keys(member.next_keys, asked.node.author, keys.sealing, keys.next_keys)
+    except WrongNextKeysError:
+        return "not_the_next_key"
+    line = asked.graph.line_of(member.key)
+    of_line = all(asked.graph[tip].line == line for tip in asked.body.frontier)
+    return None if of_line else "frontier_of_another"
 
 
 def cascade_is_below_target(asked: Asked) -> str | None:
@@ -225,6 +247,11 @@ def place(graph: OperationGraph, state: MembershipState, node: Node) -> None:
         offer: OperationId = body.invitation
         node.rank = (*graph[offer].rank, graph[offer].operation.seq)
         return
+    if isinstance(body, Rotate):
+        before = state.members[body.previous]
+        node.rank = node.decided_at = before.rank
+        node.line, node.generation = graph.line_of(before.key), graph.generation_of(before.key) + 1
+        return
     member = asked.member
     if member is None:
         return
@@ -259,6 +286,7 @@ _FOR_KIND: Final[dict[type[Body], tuple[Rule, ...]]] = {
     Revoke: (target_is_member, capability_is_there, revoker_is_senior, frontier_is_of_target),
     Remove: (target_is_member, a_manager_stays, frontier_is_of_target, cascade_is_below_target),
     Leave: (a_manager_stays,),
+    Rotate: (next_key_was_committed,),
     Rekey: (wraps_are_for_readers, epoch_is_new),
     Delta: (epoch_is_usable,),
 }

@@ -61,12 +61,12 @@ class Standings:
 
     def add(self, cut: Cut) -> None:
         """Let a cut take effect."""
-        self._cuts.setdefault(cut.key, []).append(cut)
+        self._cuts.setdefault(cut.line, []).append(cut)
         self._known.clear()
 
     @property
     def cuts(self) -> dict[PublicKey, tuple[Cut, ...]]:
-        """The cuts in effect, by the key that they cut."""
+        """The cuts in effect, by the line that they cut."""
         return {key: tuple(cuts) for key, cuts in self._cuts.items()}
 
     def of(self, node: Node) -> Verdict:
@@ -146,10 +146,17 @@ class Standings:
         """
         if isinstance(node.operation.body, Join) and node.operation.body.proof is not None:
             return None
-        for cut in self._cuts.get(node.author, ()):
-            if cut.capability is None and cut.by is not node and self._outside(node, cut):
+        for cut in self._of_line(node):
+            if cut.capability is not None or cut.by is node or not self._outside(node, cut):
+                continue
+            if cut.before is None:
                 return void("author_removed", cut.by.operation_id)
+            if node.generation < cut.before:
+                return void("key_rotated", cut.by.operation_id)
         return None
+
+    def _of_line(self, node: Node) -> Iterable[Cut]:
+        return self._cuts.get(node.line or node.author, ())
 
     def _outside(self, node: Node, cut: Cut) -> bool:
         return not self._graph.on_chain(node, cut.tips) and not self.readmitted(node, cut)
@@ -158,8 +165,8 @@ class Standings:
         """An invitation falls with its operation, and ends with its inviter's membership or right."""
         if not self._known[invitation.operation_id].valid:
             return void("rests_on_void_invitation", invitation.operation_id)
-        for cut in self._cuts.get(invitation.author, ()):
-            ends = cut.capability in (None, Capability.INVITE)
+        for cut in self._of_line(invitation):
+            ends = cut.takes(Capability.INVITE)
             if ends and not self._graph.follows(cut.by, use) and not self._graph.follows(invitation, cut.by):
                 return void("invitation_ended", cut.by.operation_id)
         return VALID
@@ -170,7 +177,7 @@ class Standings:
         sources = [source for source in given_by if self._known[source].valid]
         if not sources:
             return void("rests_on_void_grant", min(given_by, default=None))
-        for cut in self._cuts.get(node.author, ()):
+        for cut in self._of_line(node):
             if cut.capability is not capability or not self._outside(node, cut):
                 continue
             if not any(self._graph.follows(self._graph[source], cut.by) for source in sources):

@@ -50,16 +50,27 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """A removal, leave or revocation in effect: of `key`'s operations only the honoured ones stay.
+    """A removal, leave, revocation or rotation in effect: of a line's operations only the honoured ones stay.
 
-    `capability` is `None` where the membership ended. `tips` are the last operations honoured
+    `capability` is `None` where the membership ended or the key was rotated; a rotation concerns
+    generations below `before` only, and ends nothing else. `tips` are the last operations honoured
     (rule 3).
     """
 
     by: Node
-    key: PublicKey
+    line: PublicKey
     capability: Capability | None
     tips: tuple[OperationId, ...]
+    before: int | None = None
+
+    @property
+    def ends_membership(self) -> bool:
+        """Whether the membership itself ended by it."""
+        return self.capability is None and self.before is None
+
+    def takes(self, capability: Capability) -> bool:
+        """Whether a capability is gone by it, alone or with the membership."""
+        return self.ends_membership or self.capability is capability
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +78,7 @@ class Suspension:
     """A junior's removal of a senior, undecided (rule 6)."""
 
     by: Node
-    key: PublicKey
+    line: PublicKey
     tips: tuple[OperationId, ...]
 
 
@@ -85,7 +96,9 @@ class MembershipState:
     """Who is a member, what each may do, and what is void, at one cut.
 
     `void` holds the verdicts of membership operations that their own cut allowed and this cut
-    voids; deltas are judged one by one against `cuts`, `void` and `suspensions`.
+    voids; deltas are judged one by one against `cuts`, `void` and `suspensions`. `lines` names the line
+    of each key that was rotated to, `rotated` the current key of each line that was rotated; `cuts`
+    goes by line, everything else by current key.
     """
 
     policy: Policy
@@ -96,6 +109,17 @@ class MembershipState:
     cuts: Mapping[PublicKey, tuple[Cut, ...]] = field(default_factory=dict)
     suspensions: Mapping[PublicKey, tuple[Suspension, ...]] = field(default_factory=dict)
     void: Mapping[OperationId, Verdict] = field(default_factory=dict)
+    lines: Mapping[PublicKey, PublicKey] = field(default_factory=dict)
+    rotated: Mapping[PublicKey, PublicKey] = field(default_factory=dict)
+
+    def key_now(self, key: PublicKey) -> PublicKey:
+        """The current client key of the line that a key belongs to."""
+        line = self.lines.get(key, key)
+        return self.rotated.get(line, line)
+
+    def cuts_of(self, key: PublicKey) -> tuple[Cut, ...]:
+        """What cuts the operations of a key's line."""
+        return self.cuts.get(self.lines.get(key, key), ())
 
     def usable_epochs(self) -> tuple[Epoch, ...]:
         """Epochs that may encrypt new writes, the latest known first."""

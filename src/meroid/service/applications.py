@@ -61,11 +61,12 @@ class ApplicationService:
         Raises:
             ApplicationTooLargeError: beyond `limits.APPLICATION_BYTES`.
             BadModuleError: it can't run here.
+            NotCompiledError: it couldn't be tried now.
         """
         if len(bytecode) > limits.APPLICATION_BYTES.value:
             raise ApplicationTooLargeError(f"an application has at most {limits.APPLICATION_BYTES.value} bytes")
-        self._runtime.check(bytecode)
         blob_id = blob_id_of(bytecode)
+        self._runtime.check(blob_id, bytecode)
         record = ApplicationRecord(
             application_id=application_id_of(blob_id, len(bytecode), source, metadata),
             blob_id=blob_id,

@@ -34,6 +34,13 @@ class MembershipEndedError(NotAMemberError):
     next_step = "ask a member who may invite for a new invitation; what you wrote before stays"
 
 
+class KeyRotatedError(NotAMemberError):
+    """The client key was replaced by its next one."""
+
+    code = "key_rotated"
+    next_step = "act as the new key; aliases on the node that rotated it follow by themselves"
+
+
 class MembershipSuspendedError(ForbiddenError):
     """A manager asked for this member's removal, and it isn't decided yet."""
 
@@ -52,13 +59,16 @@ def member_of(replica: Replica, key: PublicKey, *, needs: Capability | None = No
     """The membership of a key, if it has a capability now, where it needs one.
 
     Raises:
-        NotAMemberError, MembershipEndedError: it is none, or none any more.
+        NotAMemberError, MembershipEndedError, KeyRotatedError: it is none, or none any more.
         LacksCapabilityError: it lacks the capability.
     """
     state = replica.ledger.state
     member = state.members.get(key)
     if member is None:
-        ended = next((cut for cut in state.cuts.get(key, ()) if cut.capability is None), None)
+        ended = next((cut for cut in state.cuts_of(key) if cut.ends_membership), None)
+        now = state.key_now(key)
+        if now in state.members:
+            raise KeyRotatedError(f"{key} was rotated to {now}")
         if ended is not None:
             raise MembershipEndedError(f"the membership of {key} ended with operation {ended.by.operation_id}")
         raise NotAMemberError(f"{key} is not a member of {replica.context_id}")

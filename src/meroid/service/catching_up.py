@@ -11,7 +11,7 @@ from typing import Final
 from meroid import limits
 from meroid.account.client_keys import ClientKeys
 from meroid.clock import Clock
-from meroid.errors import MeroidError
+from meroid.errors import MeroidError, UnavailableError
 from meroid.ids import BlobId, OperationId
 from meroid.keys.canonical import Value
 from meroid.keys.public import PublicKey
@@ -32,6 +32,20 @@ _PEERS_MOST: Final = 8
 _PAGES_MOST: Final = 1024
 _IDLE_PAGES_MOST: Final = 16
 _KEYS_MOST: Final = 1024
+
+
+class NobodyAnsweredError(UnavailableError):
+    """There are other members, and none of them could be asked."""
+
+    code = "nobody_answered"
+    next_step = "try again when a node of another member runs and is reachable: meroctl peers"
+
+
+class SyncIncompleteError(UnavailableError):
+    """Members were asked, and something that is known of still hasn't come."""
+
+    code = "sync_incomplete"
+    next_step = "sync again; if it stays so, wait for a member who has the whole history"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from meroid.ledger.operation import Binding, Delta, Genesis, Grant, Policy, Remo
 from meroid.ledger.state import Member
 from meroid.ledger.verify import sign_operation
 from meroid.service.authorship import Authorship, member_of
+from meroid.service.catching_up import NobodyAnsweredError, SyncIncompleteError
 from meroid.service.execution import GuestFailedError, encode_payload
 from meroid.service.keyring import KeyRing
 from meroid.service.ports.accounts import ClientKeyRecord
@@ -193,6 +194,8 @@ class ContextService:
         """
         replica, keys = self._acting(principal, context_id, signer)
         with replica.lock:
+            state = replica.ledger.state
+            bodies = [replace(body, member=state.key_now(body.member)) for body in bodies]
             self._authorship.check(replica, keys, bodies)
             issued = [self._authorship.issue(replica, keys, body, at) for body in bodies]
             self._authorship.secure(replica, keys, at)
@@ -208,9 +211,25 @@ class ContextService:
         """
         return self.change(principal, context_id, signer, [Remove(member=member, frontier=(), cascade=())], at)[0]
 
-    def sync(self, principal: Principal, context_id: ContextId) -> bool:
-        """Ask members for what is missing; true if nothing is known to be missing afterwards."""
-        return self._replication.repair(self._seen_by(principal, context_id)).complete
+    def sync(self, principal: Principal, context_id: ContextId) -> None:
+        """Ask members for what is missing; afterwards nothing is known to be missing.
+
+        Raises:
+            NotAMemberError, MembershipEndedError: no identity of the caller is a member.
+            NobodyAnsweredError: there are members on other nodes, and none of them answered.
+            SyncIncompleteError: something is missing still.
+        """
+        replica = self._seen_by(principal, context_id)
+        report = self._replication.repair(replica)
+        with replica.lock:
+            members = frozenset(replica.ledger.state.members)
+            own = [principal.bound_executor] if principal.bound_executor else self._own_keys(principal, context_id)
+            if members.isdisjoint(own):
+                member_of(replica, own[-1])
+        if not report.answered and any(self._keys.owner_of(key) is None for key in members):
+            raise NobodyAnsweredError(f"no other member of {context_id} answered")
+        if not report.complete:
+            raise SyncIncompleteError(f"a part of the history of {context_id} is missing still")
 
     def may_read(self, principal: Principal, context_id: ContextId) -> bool:
         """Whether an identity of the caller reads this context now."""

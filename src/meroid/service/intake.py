@@ -12,19 +12,20 @@ from typing import Final
 
 from meroid.account.client_keys import ClientKeys
 from meroid.errors import MeroidError, ThrottledError, UnavailableError
-from meroid.ids import EpochId, OperationId
+from meroid.ids import ContextId, EpochId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.epoch import is_key_of, open_previous, open_wrap
 from meroid.ledger.graph import BrokenChainError, MissingAncestorsError, Node
 from meroid.ledger.operation import Kind, Rekey, VerifiedOperation
 from meroid.ledger.state import MembershipState
-from meroid.ledger.verdict import Verdict
+from meroid.ledger.verdict import Standing, Verdict
 from meroid.service.feed import EventFeed, MembershipEnded, StateMutation
 from meroid.service.keyring import KeyRing
 from meroid.service.ports.runtime import GuestEvent, Outcome
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.projection import Projection, Projector
 from meroid.service.replica import Replica, Replicas
+from meroid.service.seldom import Seldom
 
 PENDING_MOST: Final = 4096
 PENDING_BYTES: Final = 64 * 1024 * 1024
@@ -77,6 +78,7 @@ class Intake:
         projector: Projector,
         feed: EventFeed,
         alarm: Callable[[Replica, OperationId], None],
+        void: Callable[[Replica, OperationId, Verdict], None],
     ) -> None:
         self._store = store
         self._replicas = replicas
@@ -84,6 +86,8 @@ class Intake:
         self._projector = projector
         self._feed = feed
         self._alarm = alarm
+        self._void = void
+        self._void_told: dict[ContextId, Seldom] = {}
 
     def take(
         self, replica: Replica, operations: Iterable[VerifiedOperation], at: int, *, outcome: Outcome | None = None
@@ -103,9 +107,19 @@ class Intake:
                     batch.ended = self._ended(replica, before)
                 if batch.operations:
                     self._commit(replica, batch, at, outcome)
+            self._tell_void(replica, batch, at)
             if batch.problem is not None:
                 raise batch.problem
             return Taken(batch.verdicts, replica.missing())
+
+    def _tell_void(self, replica: Replica, batch: _Batch, at: int) -> None:
+        """Say which operations that came are void, seldom enough that nobody floods the log with them."""
+        for operation in batch.operations:
+            verdict = batch.verdicts[operation.operation_id]
+            if verdict.standing is Standing.VOID:
+                told = self._void_told.setdefault(replica.context_id, Seldom())
+                if told.allows(operation.operation.author, at):
+                    self._void(replica, operation.operation_id, verdict)
 
     def take_keys(self, replica: Replica, keys: Mapping[EpochId, bytes], at: int) -> None:
         """Keep epoch keys that a member handed out, if they are the right ones; apply what waits and can be now."""

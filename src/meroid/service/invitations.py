@@ -33,7 +33,7 @@ _SECRET_TAG: Final = "meroid/invitation-secret/v1"  # noqa: S105  # a domain tag
 
 
 class BadInvitationError(InvalidInputError):
-    """The text isn't a whole invitation of this system."""
+    """What the invitation carries isn't a ticket of meroid, or its signature doesn't hold."""
 
     code = "bad_invitation"
     next_step = "copy the whole invitation again, or ask for a new one"

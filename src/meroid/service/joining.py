@@ -28,6 +28,7 @@ from meroid.service.refusals import refusal_of
 from meroid.service.replica import Replica, Replicas
 from meroid.service.replication import ReplicationService
 
+_LET_IN = frozenset({"valid", "already_member"})  # the second where an answer was lost and the offer came twice
 DOOR_TRIES = 4
 
 
@@ -135,7 +136,7 @@ class JoiningService:
             join = self._join_operation(principal, ticket, keys, heads, proof)
             reply = ask_peer(self._transport, channel, keys, requests.ask_offer([join]), timeout_s=ASK_S)
             code = requests.read_offer(reply).get(join.operation_id, "not_invited")
-            if code != "valid":
+            if code not in _LET_IN:
                 raise refusal_of(void(code))
         replica = self._replicas.find(ticket.context_id) or self._begin(ticket, channel, keys)
         self._store.write(lambda tx: tx.contexts.keep_endpoints(ticket.context_id, ticket.endpoints))

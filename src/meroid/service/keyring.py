@@ -1,6 +1,7 @@
 """The client keys of this node: made, found and used for signing."""
 
 import threading
+from dataclasses import replace
 from typing import Final
 
 from meroid import limits
@@ -117,6 +118,27 @@ class KeyRing:
             return known[0]
         record = self._store.read(lambda tx: tx.accounts.client_key(public_key))
         return None if record is None else record.account_id
+
+    def next_generation(self, keys: ClientKeys, context_id: ContextId, at: int) -> tuple[ClientKeyRecord, ClientKeys]:
+        """The next keys of an identity's slot, not on record yet.
+
+        Raises:
+            BadKeyPathError: it was the last generation of the slot.
+        """
+        account_id = self.owner_of(keys.public_key)
+        if account_id is None:
+            raise NotYourIdentityError(f"{keys.public_key} is not an identity of this node")
+        path = replace(keys.path, generation=keys.path.generation + 1)
+        record = ClientKeyRecord(
+            public_key=self._seed(account_id).client_keys(path).public_key,
+            account_id=account_id,
+            device=path.device,
+            slot=path.slot,
+            generation=path.generation,
+            context_id=context_id,
+            created_at=at,
+        )
+        return record, self._derive(record)
 
     def publish(self, account_id: AccountId, keys: ClientKeys) -> MemberKeys:
         """What an identity publishes beside its client key when it becomes a member."""

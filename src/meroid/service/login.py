@@ -1,6 +1,6 @@
 """Logging in: one method checks the proof, one transaction opens the log-in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -114,12 +114,19 @@ class _Claim:
 
 
 class LoginService:
-    """Log-ins of all methods."""
+    """Log-ins of all methods; `claimed` is called once the node has its owner."""
 
-    def __init__(self, store: Store, tokens: TokenService, methods: Sequence[LoginMethod]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tokens: TokenService,
+        methods: Sequence[LoginMethod],
+        claimed: Callable[[], None] = lambda: None,
+    ) -> None:
         self._store = store
         self._tokens = tokens
         self._methods = tuple(methods)
+        self._claimed = claimed
 
     def log_in(self, request: LoginRequest, at: int) -> TokenPair:
         """Check the proof and open a log-in; on an empty node, make the owner.
@@ -152,6 +159,7 @@ class LoginService:
         verified = method.enrol(attempt, lenient=True)
         if self._store.write(lambda tx: _claim_first_owner(tx, method.name, identifier, verified, at)) is None:
             raise OwnerExistsError("this node has an owner")
+        self._claimed()
 
     def renew_setup_code(self) -> Secret | None:
         """A new set-up code in place of the old one, or nothing if the node has an owner."""
@@ -216,7 +224,10 @@ class LoginService:
             return self._start(tx, root, claim, at) if root is not None else None
 
         made = self._store.write(make)
-        return self._tokens.pair(*made, at) if made is not None else None
+        if made is None:
+            return None
+        self._claimed()
+        return self._tokens.pair(*made, at)
 
     def _check_setup_code(self, attempt: LoginAttempt) -> None:
         code = attempt.provider_data.get(SETUP_CODE_FIELD)

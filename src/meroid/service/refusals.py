@@ -38,6 +38,11 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "unknown_epoch": ("the epoch is not known", "sync the context and try again"),
     "author_removed": ("the membership of the author ended", "ask for a new invitation"),
     "capability_revoked": ("the capability was revoked", "ask a manager to grant it again"),
+    "key_rotated": ("the client key was replaced by its next one", "act as the new key"),
+    "not_the_next_key": (
+        "the key is not the one that the member's keys were committed to",
+        "rotate from the account's own node, whose seed has the next key",
+    ),
     "invitation_ended": ("the invitation ended with its inviter's membership or right", "ask for a new invitation"),
     "author_suspended": ("the author's removal is asked for and not decided", "wait for the decision of the managers"),
     "rests_on_void_admission": ("the admission of the author does not count", "ask for a new invitation"),

@@ -23,7 +23,7 @@ from meroid.keys.public import PublicKey
 from meroid.keys.sealing import SealBrokenError
 from meroid.ledger.codec import decode_operation
 from meroid.ledger.epoch import EnvelopeSealer, handle, open_envelope, topic
-from meroid.ledger.operation import Join, Rekey, VerifiedOperation
+from meroid.ledger.operation import Join, Rekey, Rotate, VerifiedOperation
 from meroid.ledger.verify import verify_operation
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import current_epoch
@@ -216,7 +216,7 @@ class ReplicationService:
     def _worth_taking(self, replica: Replica, operation: VerifiedOperation) -> bool:
         """Whether to look at what came under an epoch that former members may know as well.
 
-        Members are heard, and who joins by an invitation that stands. Of a former member some is
+        Members are heard, who joins by an invitation that stands, and the next key of a member. Of a former member some is
         kept, with the reason why it is void. Anything else isn't taken here, which judges nothing: what
         an operation that counts is built on comes with the history.
         """
@@ -229,7 +229,7 @@ class ReplicationService:
                 self._repair_soon(replica)  # the author may be a member of whom this node hasn't heard
                 return False
             if ledger.last_of(author) is None:
-                return isinstance(operation.operation.body, Join) and ledger.trial(operation).valid
+                return isinstance(operation.operation.body, Join | Rotate) and ledger.trial(operation).valid
         former = self._of(replica).former
         former[author] += 1
         return former[author] <= _FORMER_MOST

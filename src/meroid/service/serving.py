@@ -138,7 +138,7 @@ def _is_invited(replica: Replica, grant: OperationId, key: PublicKey, proof: byt
     invitation = state.invitations.get(grant)
     if invitation is None or invitation.secret_key is None or proof is None:
         return invitation is not None and proof is None and invitation.invitee == key
-    if any(cut.capability is None and cut.by.author != key for cut in state.cuts.get(key, ())):
+    if any(cut.ends_membership and cut.by.author != key for cut in state.cuts_of(key)):
         return False
     message = invitation_proof_message(replica.context_id, grant, key)
     verify_signature(invitation.secret_key, message, proof)

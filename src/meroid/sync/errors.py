@@ -28,7 +28,7 @@ class CannotListenError(UnavailableError):
     """An address to listen on can't be bound."""
 
     code = "cannot_listen"
-    next_step = "free the port or configure another one"
+    next_step = "free the port, or choose another: `swarm.listen` in config.toml, or `merod init --swarm-port`"
 
 
 class TransportClosedError(UnavailableError):

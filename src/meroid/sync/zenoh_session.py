@@ -63,7 +63,6 @@ class ZenohSession:
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._session = self._open(connect)
-        self.opened_at = time.monotonic()
 
     @property
     def current(self) -> zenoh.Session:
@@ -107,7 +106,6 @@ class ZenohSession:
                 raise TransportClosedError("the transport is closed")
             _close(self._session, _REPLACE_WAIT_S)
             self._session = self._reopen(connect)
-            self.opened_at = time.monotonic()
             if self._ended.is_set():
                 _close(self._session, _CLOSE_WAIT_S)
                 return

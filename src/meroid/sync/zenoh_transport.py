@@ -149,8 +149,9 @@ class ZenohTransport:
     def ask(self, topic: str, handle: str, question: bytes, *, timeout_s: float) -> bytes:
         """Ask one peer and wait for its answer.
 
-        While links come up, in the first two seconds after opening or `connect`, a question that
-        gets no answer is put again within the time; so the peer may see it more than once.
+        What a peer declares takes a moment to get here, longer where links come up. So for two
+        seconds a question that gets no answer is put again within the time; the peer may see it
+        more than once.
 
         Raises:
             BadTopicError: topic or handle is not 32 lower-case hex digits.
@@ -159,14 +160,15 @@ class ZenohTransport:
         """
         key = ask_key(topic, handle)
         _check_size(question)
-        deadline = time.monotonic() + timeout_s
+        asked_at = time.monotonic()
+        deadline = asked_at + timeout_s
         pause = _SETTLE_PAUSE_S
         while not self._closed:
             answer = self._ask_once(key, question, deadline)
             if answer is not None:
                 return answer
             now = time.monotonic()
-            if now + pause >= deadline or now - self._session.opened_at > _SETTLE_S:
+            if now + pause >= deadline or now - asked_at > _SETTLE_S:
                 break
             time.sleep(pause)
             pause *= 2

@@ -5,6 +5,7 @@ from typing import Final
 
 from meroid.keys.sealing import NONCE_BYTES, SealBrokenError, aead_open, aead_seal, expand
 from meroid.keys.signer import Secret
+from meroid.service.ports.sealer import StoreSealBrokenError
 from meroid.vault.locked_memory import LockedSecret
 
 _LABEL: Final = "meroid/sealed-secret/v1"
@@ -25,12 +26,15 @@ class SecretBox:
         """Open what `seal` made under this store key and label.
 
         Raises:
-            SealBrokenError: it doesn't open.
+            StoreSealBrokenError: it doesn't open.
         """
         nonce, ciphertext = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
         if len(nonce) != NONCE_BYTES:
-            raise SealBrokenError("the sealed secret is too short")
-        return Secret(aead_open(self._key.reveal(), nonce, ciphertext, label.encode()))
+            raise StoreSealBrokenError("the sealed secret is too short")
+        try:
+            return Secret(aead_open(self._key.reveal(), nonce, ciphertext, label.encode()))
+        except SealBrokenError:
+            raise StoreSealBrokenError("a secret of the store doesn't open with this store key") from None
 
     def __repr__(self) -> str:
         return "SecretBox(hidden)"

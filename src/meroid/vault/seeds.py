@@ -8,6 +8,7 @@ from meroid.account.seed import Seed
 from meroid.ids import AccountId
 from meroid.keys.sealing import NONCE_BYTES, SealBrokenError, aead_open, aead_seal, expand
 from meroid.keys.signer import Secret
+from meroid.service.ports.sealer import StoreSealBrokenError
 from meroid.vault.key_store import STORE_KEY_BYTES
 
 _SEED_LABEL: Final = "meroid/sealed-seed/v1"
@@ -37,14 +38,17 @@ class SeedVault:
         """Open what `seal` made for this account under this store key.
 
         Raises:
-            SealBrokenError: it was changed, or sealed for another account or under another key.
+            StoreSealBrokenError: it was changed, or sealed for another account or under another key.
         """
         if sealed[:1] != _VERSION:
-            raise SealBrokenError("the sealed seed is of an unknown version")
+            raise StoreSealBrokenError("the sealed seed is of an unknown version")
         nonce, ciphertext = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        entropy = aead_open(self._key(account_id), nonce, ciphertext, account_id)
+        try:
+            entropy = aead_open(self._key(account_id), nonce, ciphertext, account_id)
+        except SealBrokenError:
+            raise StoreSealBrokenError("the seed of an account doesn't open with this store key") from None
         if len(entropy) not in ENTROPY_BYTES.values():
-            raise SealBrokenError("what was sealed is not a seed")
+            raise StoreSealBrokenError("what was sealed is not a seed")
         return Seed(Secret(entropy))
 
     def database_key(self) -> str:

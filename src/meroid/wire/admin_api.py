@@ -92,6 +92,12 @@ CapabilityPairs = Annotated[list[tuple[PublicKey, Name]], msgspec.Meta(min_lengt
 """Pairs of member and capability; alone they are the form without a signer, which the Rust and Python clients send."""
 
 
+class RotateBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /contexts/:id/identities/rotate`; beside the wire."""
+
+    identity: PublicKey
+
+
 class CapabilitiesBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /contexts/:id/capabilities/…`: the form with a signer."""
 

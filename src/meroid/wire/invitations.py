@@ -18,9 +18,9 @@ Ints32 = Annotated[list[Annotated[int, msgspec.Meta(ge=0, le=255)]], msgspec.Met
 
 
 class BadInvitationTextError(InvalidInputError):
-    """The text isn't a whole invitation."""
+    """The text isn't of the outer form of an invitation, or is one of another network."""
 
-    code = "bad_invitation"
+    code = "bad_invitation_text"
     next_step = "copy the whole invitation again, or ask for a new one"
 
 

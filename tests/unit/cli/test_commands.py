@@ -207,6 +207,56 @@ def test_with_yes_nobody_is_asked(server: WireServer, meroctl: Meroctl, monkeypa
     assert screen.getvalue() == ""
 
 
+def test_the_last_member_goes_with_a_yes_only(
+    server: WireServer, meroctl: Meroctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.on("POST", REVOKE_PATH, said({"data": None}))
+    last = said({"data": {"identities": [MEMBER]}})
+    server.on("GET", f"/admin-api/contexts/{CONTEXT}/identities", last)
+
+    refused = meroctl(*REVOKE)
+    assert refused.status == 1
+    assert "[not_confirmed]" in refused.err
+    assert "--yes" in refused.err
+    assert f"POST {REVOKE_PATH}" not in server.paths()
+
+    screen = Terminal()
+    with monkeypatch.context() as at_terminal:
+        at_terminal.setattr(sys, "stdin", Terminal("n\n"))
+        at_terminal.setattr(sys, "stderr", screen)
+        assert meroctl(*REVOKE).status == 1
+    assert "it is the last member" in screen.getvalue()
+
+    assert meroctl(*REVOKE, "--yes").status == 0
+
+
+@pytest.mark.parametrize("words", [["demo"], ["demo", "info"], ["info"], []])
+def test_without_a_word_for_it_the_ids_of_a_context_are_shown(
+    words: list[str], server: WireServer, meroctl: Meroctl
+) -> None:
+    server.on("POST", "/admin-api/alias/lookup/context/default", said({"data": {"value": CONTEXT}}))
+
+    done = meroctl("context", "get", *words)
+
+    assert done.status == 0, done.err
+    assert APPLICATION in done.out
+
+
+def test_what_the_node_does_not_have_yet_is_said_to_be_so(server: WireServer, meroctl: Meroctl, run: Meroctl) -> None:
+    missing = Answer(status=404, headers={"X-Meroid-Code": "no_such_path"})
+    other = Answer(status=405, headers={"X-Meroid-Code": "wrong_method"})
+    server.on("GET", f"/admin-api/contexts/{CONTEXT}/storage", missing)
+    server.on("DELETE", f"/admin-api/contexts/{CONTEXT}", other)
+
+    for words in (["get", "demo", "storage"], ["delete", "demo"]):
+        done = meroctl("context", *words)
+        assert done.status == 1
+        assert done.err.startswith("error: this node doesn't have that yet [")
+        assert "id or alias" not in done.err
+    in_json = run("--api", server.url, "--output-format", "json", "context", "get", "demo", "storage")
+    assert (json.loads(in_json.out)["code"], json.loads(in_json.out)["status"]) == ("no_such_path", 404)
+
+
 # --- what went wrong
 
 
@@ -349,7 +399,9 @@ def test_nodes_are_registered_used_listed_and_forgotten(server: WireServer, run:
     server.on("GET", "/admin-api/peers", said({"count": 1}))
 
     assert run("node", "add", "n1", server.url).out == "[INFO] node 'n1' added\n"
-    assert run("node", "add", "n1", server.url).status == 1
+    assert run("node", "add", "n1", server.url)[:2] == (0, "[INFO] node 'n1' is there already\n")
+    assert "[node_name_taken]" in run("node", "add", "n1", server.url + "/other").err
+    assert "[node_name_taken]" in run("node", "add", "n1", server.url, "--access-token", unsigned_jwt()).err
     assert run("node", "add", "old", "nodes").status == 0
     assert run("node", "use", "n1").status == 0
     assert run("peers").status == 0  # the active node
@@ -420,6 +472,52 @@ def test_log_in_who_am_i_log_out(server: WireServer, run: Meroctl, home: Path) -
     assert TokenCache("n1").load() is None
     assert node.token not in registry.read_text()
     assert run("--node", "n1", "whoami").status == 1
+
+
+@pytest.fixture
+def unowned(server: WireServer) -> SignInNode:
+    node = SignInNode(server)
+    server.on("GET", "/auth/providers", said({"data": {"providers": [], "count": 0, "setup_required": True}}))
+    return node
+
+
+def test_on_a_terminal_the_first_owner_types_the_password_twice(
+    unowned: SignInNode, server: WireServer, run: Meroctl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("node", "add", "n1", server.url)
+    typed = ["s3cret", "s3crte", "s3cret", "s3cret", "s3cret"]
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr("meroid.cli.meroctl.sign_in.is_interactive", lambda: True)
+    monkeypatch.setattr("getpass.getpass", lambda _: typed.pop(0))
+
+    slipped = run("--node", "n1", "login", "--username", "ann")
+    assert slipped.status == 1
+    assert "the two passwords are not the same" in slipped.err
+    assert unowned.asked is None
+
+    done = run("--node", "n1", "login", "--username", "ann")
+    assert done.status == 0, done.err
+    assert "This node has no owner yet" in done.err
+    assert "you are the owner of n1 now" in done.out
+
+    again = run("--node", "n1", "login", "--username", "ann")  # there is a token: no first log-in
+    assert again.status == 0, again.err
+    assert "owner" not in again.out + again.err
+    assert typed == []
+
+
+def test_without_a_terminal_the_first_owner_is_told_in_json(
+    unowned: SignInNode, server: WireServer, run: Meroctl, home: Path
+) -> None:
+    (home / "password").write_text("s3cret\n")
+
+    done = run(
+        "--api", server.url, "--output-format", "json",
+        "login", "--username", "ann", "--password-file", str(home / "password"),
+    )  # fmt: skip
+
+    assert json.loads(done.out)["owner"] is True
+    assert unowned.asked["provider_data"] == {"username": "ann", "password": "s3cret"}
 
 
 def test_a_wrong_password_keeps_nothing(server: WireServer, run: Meroctl, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from meroid.app import Node, initialise_node
 from meroid.cli.merod.greeting import greet
 from meroid.config import Settings
+from meroid.service.login import LoginRequest, Peer
 
 
 @pytest.fixture
@@ -31,6 +32,26 @@ def test_the_set_up_code_lies_in_its_file_as_a_person_types_it(node: Node) -> No
     assert text == code.reveal().decode("ascii")
     assert len(text.replace("-", "")) == 26
     assert stat.S_IMODE(node.settings.setup_code_file.stat().st_mode) == 0o600
+
+
+def test_once_somebody_owns_the_node_the_file_of_the_set_up_code_is_gone(node: Node) -> None:
+    node.renew_setup_code()
+    assert node.settings.setup_code_file.exists()
+    proof = {"username": "ann", "password": "correct horse battery"}
+
+    node.login.log_in(
+        LoginRequest(
+            auth_method="user_password",
+            public_key="ann",
+            client_name="http://127.0.0.1:2528",
+            permissions=(),
+            provider_data=proof,
+            peer=Peer(address="127.0.0.1", host="127.0.0.1:2528"),
+        ),
+        node.clock.now_ms(),
+    )
+
+    assert not node.settings.setup_code_file.exists()
 
 
 def test_on_a_terminal_the_greeting_shows_the_set_up_code_itself(

@@ -11,6 +11,7 @@ from meroid.client.failures import (
     RequestInvalidError,
     RequestThrottledError,
     ResourceNotFoundError,
+    RouteMissingError,
     TokenRefusedError,
     code_of,
 )
@@ -61,6 +62,17 @@ def test_code_reason_and_next_step_of_the_server_are_kept() -> None:
     error = _refused(404, b'{"error":"Context not found","code":"context_not_found","reason":"r","next":"look"}')
 
     assert (code_of(error), error.reason, error.next_step) == ("context_not_found", "r", "look")
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, "no_such_path"), (405, "wrong_method")])
+def test_what_the_node_does_not_have_yet_is_no_wrong_id(status: int, code: str) -> None:
+    error = _refused(status, x_meroid_code=code)
+
+    assert type(error) is RouteMissingError
+    assert isinstance(error, NotFoundError)
+    assert code_of(error) == code
+    assert error.reason == "this node doesn't have that yet"
+    assert "id" not in error.next_step.split()
 
 
 def test_plain_text_becomes_one_line() -> None:

@@ -129,8 +129,9 @@ def test_nodes_are_added_used_found_and_removed(tmp_path: Path) -> None:
     assert [node.name for node in registry.all()] == ["my node", "n1"]
     assert registry.find("my node") == _node("my node", url=None, home=Path("/srv/nodes"), tokens=PAIR)
     assert _mode(registry.path) == 0o600
+    assert registry.add(_node("n1")) is False
     with pytest.raises(NodeNameTakenError):
-        registry.add(_node("n1"))
+        registry.add(_node("n1", url="http://127.0.0.1:1"))
     registry.remove("my node")
     assert registry.active() is None
     with pytest.raises(UnknownNodeError):

@@ -266,6 +266,19 @@ def test_an_open_invitation_has_the_shape_of_the_wire_and_lets_several_in(
     assert len(other.data("GET", f"contexts/{founder.context}/identities-owned")["identities"]) == 2
 
 
+def test_an_identity_is_rotated_to_its_next_key(node: ServedNode, application: str) -> None:
+    mine = node.create(application)
+    path = f"contexts/{mine.context}/identities/rotate"
+
+    following = node.data("POST", path, {"identity": mine.key})["publicKey"]
+
+    assert node.data("GET", f"contexts/{mine.context}/identities") == {"identities": [following]}
+    again = node.ask("POST", path, {"identity": mine.key})
+    assert (again.status, again.code) == (403, "key_rotated")
+    stranger = node.ask("POST", path, {"identity": node.identity()})
+    assert (stranger.status, stranger.code) == (403, "not_a_member")
+
+
 def test_joining_with_somebody_elses_invitation_is_refused(node: ServedNode, other: ServedNode, home: Member) -> None:
     body = {"contextId": home.context, "inviterId": home.key, "inviteeId": node.identity()}
     payload = node.data("POST", "contexts/invite", body)

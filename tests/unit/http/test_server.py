@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from meroid.http.server import AddressInUseError, BadAddressError, HttpServer, bind
+from meroid.http.server import AddressInUseError, AddressNotOursError, HttpServer, bind
 
 
 async def hello(scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,6 +31,7 @@ def test_a_port_in_use_is_refused_with_its_code_and_nothing_stays_bound() -> Non
         bind([("::1", port), ("127.0.0.1", port)])
     assert refused.value.code == "address_in_use"
     assert str(port) in refused.value.reason
+    assert "server.listen" in refused.value.next_step
     taken.close()
     for each in bind([("127.0.0.1", port)]):
         each.close()
@@ -38,9 +39,9 @@ def test_a_port_in_use_is_refused_with_its_code_and_nothing_stays_bound() -> Non
 
 @pytest.mark.parametrize("host", ["203.0.113.7", "nonsense.invalid", "::zz"])
 def test_an_address_that_is_not_ours_is_refused(host: str) -> None:
-    with pytest.raises(BadAddressError):
+    with pytest.raises(AddressNotOursError):
         bind([(host, 0)])
-    with pytest.raises(BadAddressError):
+    with pytest.raises(AddressNotOursError):
         bind([])
 
 

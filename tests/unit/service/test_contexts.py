@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from tests.node_world import World, eventually
 
-from meroid.service.authorship import MembershipEndedError
+from meroid.service.authorship import KeyRotatedError, MembershipEndedError
 
 
 @pytest.fixture
@@ -45,3 +45,41 @@ def test_a_node_that_joined_by_invitation_finds_the_others_again_after_a_restart
     one.call(context, founder, "set", key="a", value="while you were away")
 
     eventually(lambda: two.call(context, laptop, "get", key="a") == "while you were away")
+
+
+def test_a_rotated_identity_goes_on_under_its_next_key_and_the_old_one_signs_no_more(world: World) -> None:
+    one, two = world.machine("one"), world.machine("two")
+    context, founder = one.create(one.install())
+    laptop = one.invite_and_join(two, context, founder)
+    two.call(context, laptop, "set", key="a", value="by the old key")
+
+    following = two.running.rotation.rotate(two.me, context, laptop, two.at)
+    two.call(context, following, "set", key="b", value="by the next key")
+
+    eventually(lambda: one.call(context, founder, "entries") == {"a": "by the old key", "b": "by the next key"})
+    with pytest.raises(KeyRotatedError):
+        two.call(context, laptop, "set", key="c", value="by the old key again")
+    assert two.running.contexts.owned(two.me, context) == [following]
+
+
+def test_a_removal_by_the_name_of_the_old_key_removes_the_rotated_member(world: World) -> None:
+    one, two = world.machine("one"), world.machine("two")
+    context, founder = one.create(one.install())
+    laptop = one.invite_and_join(two, context, founder)
+    following = two.running.rotation.rotate(two.me, context, laptop, two.at)
+    eventually(lambda: following in one.running.contexts.get(one.me, context).executors)
+
+    one.running.contexts.remove(one.me, context, founder, laptop, one.at)
+
+    assert one.running.contexts.get(one.me, context).executors == (founder,)
+
+
+def test_a_rotation_outlives_a_restart(world: World) -> None:
+    one = world.machine("one")
+    context, founder = one.create(one.install())
+    following = one.running.rotation.rotate(one.me, context, founder, one.at)
+
+    one = world.restart(one)
+
+    one.call(context, following, "set", key="a", value="1")
+    assert one.call(context, following, "get", key="a") == "1"

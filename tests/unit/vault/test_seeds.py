@@ -11,6 +11,7 @@ from meroid.account.seed import Seed
 from meroid.ids import AccountId
 from meroid.keys.sealing import SealBrokenError
 from meroid.keys.signer import Secret
+from meroid.service.ports.sealer import StoreSealBrokenError
 from meroid.vault.seeds import SeedVault
 
 VAULT = SeedVault(Secret(bytes(range(32))))
@@ -35,8 +36,10 @@ def test_it_opens_for_its_account_and_store_key_only() -> None:
     sealed = VAULT.seal(account, seed)
     with pytest.raises(SealBrokenError):
         VAULT.open(ACCOUNT, sealed)
-    with pytest.raises(SealBrokenError):
+    with pytest.raises(StoreSealBrokenError) as refused:
         SeedVault(Secret(bytes(32))).open(account, sealed)
+    assert refused.value.code == "store_seal_broken"  # not that of a sealed message
+    assert "key store" in refused.value.next_step
 
 
 @given(st.data())

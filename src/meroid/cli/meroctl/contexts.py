@@ -1,6 +1,7 @@
 """`meroctl context …`: contexts themselves and their aliases."""
 
 from meroid.cli.meroctl.aliases import alias_table, lookup_table
+from meroid.cli.meroctl.grammar import CONTEXT_PARTS
 from meroid.cli.meroctl.refusals import BadArgumentError, NotInstalledError
 from meroid.cli.meroctl.session import DEFAULT_ALIAS, Session, check_alias
 from meroid.cli.meroctl.tables import Table
@@ -52,11 +53,14 @@ def name_joined(
 
 def get_context(session: Session) -> None:
     """One context: its ids, its size, or who signs in for it."""
-    context_id = session.context(session.args.context)
-    if session.args.what == "info":
+    named, what = session.args.context, session.args.what
+    if what is None and named in CONTEXT_PARTS:
+        named, what = None, named
+    context_id = session.context(named)
+    if what in {None, "info"}:
         body = session.routes.context(context_id)
         session.output.answer(body, _context_table([_row(value_at(body, "data"))]))
-    elif session.args.what == "storage":
+    elif what == "storage":
         body = session.routes.context_storage(context_id)
         size = str(number_at(body, "data", "sizeInBytes"))
         session.output.answer(body, Table(["Storage Size", "Value"], [["Size in bytes", size]]))

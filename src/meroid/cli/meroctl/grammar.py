@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 DEFAULT_HOME: Final = "~/.calimero"
+CONTEXT_PARTS: Final = ("info", "client-keys", "storage")
 _CAPABILITIES = ("ManageApplication", "ManageMembers", "Proxy", "Read", "Write", "Invite", "Propose")
 
 
@@ -86,7 +87,7 @@ def _add_context(commands: Commands) -> None:
     create.add_argument("--name", dest="context_alias", metavar="ALIAS", help="alias to give to the context")
     get = _command(group, "get", "contexts:get_context", "show one context")
     get.add_argument("context", metavar="CONTEXT", nargs="?", help="alias or id; default: the alias 'default'")
-    get.add_argument("what", choices=("info", "client-keys", "storage"))
+    get.add_argument("what", choices=CONTEXT_PARTS, nargs="?", help="default: info")
     delete = _command(group, "delete", "contexts:delete_context", "take a context off this node", "del")
     delete.add_argument("context", metavar="CONTEXT", help="alias or id")
     sync = _command(group, "sync", "contexts:sync_contexts", "ask for synchronisation")
@@ -154,6 +155,9 @@ def _add_identity(context: Commands) -> None:
     _in_context(listing)
     listing.add_argument("--owned", action="store_true", help="only those whose key this node holds")
     _command(group, "generate", "identities:generate_identity", "make an identity to be invited with", "new")
+    rotate = _command(group, "rotate", "identities:rotate_identity", "replace an identity's key by its next one")
+    rotate.add_argument("identity", metavar="IDENTITY", nargs="?", help="alias or key; default: as for --as")
+    _in_context(rotate)
     use = _command(group, "use", "identities:use_identity", "make an identity the default of a context")
     use.add_argument("identity", metavar="IDENTITY", help="alias or key")
     _in_context(use)

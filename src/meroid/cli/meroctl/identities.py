@@ -15,6 +15,15 @@ def generate_identity(session: Session) -> None:
     session.output.answer(body, Table(["Context Identity Generated", "Public Key"], [row]))
 
 
+def rotate_identity(session: Session) -> None:
+    """Replace an identity's client key by its next one; membership and rights go on."""
+    context_id = session.context(session.args.context)
+    identity = session.acting(session.args.identity, context_id)
+    body = session.routes.rotate_identity(context_id, identity)
+    row = ["Successfully rotated context identity", text_at(body, "data", "publicKey")]
+    session.output.answer(body, Table(["Context Identity Rotated", "Public Key"], [row]))
+
+
 def list_identities(session: Session) -> None:
     """The identities of a context, or only this node's."""
     context_id = session.context(session.args.context)

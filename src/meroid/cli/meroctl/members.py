@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from meroid.cli.meroctl.output import is_interactive
 from meroid.cli.meroctl.printable import printable
-from meroid.cli.meroctl.refusals import CancelledError
+from meroid.cli.meroctl.refusals import CancelledError, NotConfirmedError
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import items_at, texts_at, value_at
@@ -46,10 +46,14 @@ def grant(session: Session) -> None:
 
 
 def revoke(session: Session) -> None:
-    """Take a capability, or the membership; before the latter, a person is asked."""
+    """Take a capability, or the membership; before the latter a person is asked, and the last one goes with a yes only."""
     change = _resolve(session)
-    if session.args.capability == _MEMBERSHIP and not session.args.yes and is_interactive():
-        _ask(session, change)
+    if session.args.capability == _MEMBERSHIP and not session.args.yes:
+        last = _is_last(session, change)
+        if is_interactive():
+            _ask(session, change, last=last)
+        elif last:
+            raise NotConfirmedError(f"{change.member} is the last member: nobody can ever use the context after that")
     answer = session.routes.revoke(change.context_id, change.body())
     session.output.answer(answer, Table(["Permissions Revoked"], [["Successfully revoked permissions"]]))
 
@@ -78,7 +82,11 @@ def _resolve(session: Session) -> Change:
     )
 
 
-def _ask(session: Session, change: Change) -> None:
+def _is_last(session: Session, change: Change) -> bool:
+    return items_at(session.routes.context_identities(change.context_id), "data", "identities") == [change.member]
+
+
+def _ask(session: Session, change: Change, *, last: bool) -> None:
     names = _names(session, change.context_id)
     lines = [
         f"This removes {_named(change.member, names)} from the context {change.context_id},",
@@ -87,6 +95,8 @@ def _ask(session: Session, change: Change) -> None:
         "  - it gets no further update: the others continue under a new key",
         "  - what it wrote before stays valid; its account and its other contexts go on",
     ]
+    if last:
+        lines.append("  - it is the last member: nobody can ever use this context after that")
     sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
     sys.stderr.write("Remove this member? [y/N] ")
     sys.stderr.flush()

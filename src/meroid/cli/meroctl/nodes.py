@@ -27,8 +27,8 @@ def add_node(session: Session) -> None:
         raise BadArgumentError("--refresh-token needs --access-token", next_step="give both, or log in")
     tokens = None if args.access_token is None else TokenPair.checked(args.access_token, args.refresh_token)
     url, home = _location(args.location)
-    session.registry.add(RegisteredNode(name=args.name, url=url, home=home, tokens=tokens))
-    session.output.info(f"node {args.name!r} added")
+    added = session.registry.add(RegisteredNode(name=args.name, url=url, home=home, tokens=tokens))
+    session.output.info(f"node {args.name!r} {'added' if added else 'is there already'}")
 
 
 def remove_node(session: Session) -> None:

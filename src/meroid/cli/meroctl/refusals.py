@@ -56,6 +56,13 @@ class NothingDoneError(UnavailableError):
     next_step = "look into the log of the node"
 
 
+class NotConfirmedError(ConflictError):
+    """What can't be undone needs a yes, and there is no terminal to ask."""
+
+    code = "not_confirmed"
+    next_step = "run it again with --yes"
+
+
 class CancelledError(ConflictError):
     """Whoever was asked said no."""
 

@@ -8,6 +8,7 @@ from meroid.cli.meroctl.output import is_interactive
 from meroid.cli.meroctl.refusals import BadArgumentError
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
+from meroid.client.answers import value_at
 from meroid.client.exchange import check_status, decode_json
 from meroid.client.failures import ResourceNotFoundError
 from meroid.client.tokens import claims_of, tokens_in
@@ -20,7 +21,10 @@ def login(session: Session) -> None:
     """Log in with a name and a password, and keep the tokens where the Python client finds them too."""
     args = session.args
     username = args.username if args.username is not None else _ask_name()
-    secrets = {"username": username, "password": _password(args.password_file)}
+    if args.password_file is None:
+        _need_terminal()
+    claims = _makes_owner(session)
+    secrets = {"username": username, "password": _password(args.password_file, claims=claims)}
     if args.setup_code_file is not None:
         secrets["setup_code"] = _secret_from(args.setup_code_file, "set-up code")
     response = session.routes.request_token(
@@ -35,10 +39,15 @@ def login(session: Session) -> None:
     tokens = tokens_in(response)
     with session.tokens.exclusive():
         session.tokens.save_login(tokens, username=username)
-    body = {"node": session.target.name or session.target.url, "username": username, "expires_at": tokens.expires_at}
+    where = session.target.name or session.target.url
+    body = {"node": where, "username": username, "expires_at": tokens.expires_at}
+    if claims:
+        body["owner"] = True
     session.output.answer(body, Table(["Logged In"], [["Successfully logged in"]]))
-    session.output.detail("Node", str(body["node"]))
+    session.output.detail("Node", where)
     session.output.detail("User", username)
+    if claims:
+        session.output.detail("Owner", f"you are the owner of {where} now")
 
 
 def logout(session: Session) -> None:
@@ -97,15 +106,37 @@ def _ask_name() -> str:
     return sys.stdin.readline().strip()
 
 
-def _password(file: str | None) -> str:
-    if file is not None:
-        return _secret_from(file, "password")
+def _makes_owner(session: Session) -> bool:
+    """Whether this log-in makes the first owner of the node, whose password is what is typed now."""
+    if session.tokens.load() is not None:
+        return False
+    response = session.routes.providers()
+    return response.status == 200 and value_at(decode_json(response), "data", "setup_required") is True
+
+
+def _need_terminal() -> None:
     if not is_interactive():
         raise BadArgumentError(
             "no password was given, and there is no terminal to ask", next_step="give --password-file FILE, or -"
         )
+
+
+def _password(file: str | None, *, claims: bool) -> str:
+    if file is not None:
+        return _secret_from(file, "password")
+    if not claims:
+        return _typed("Password: ")
+    sys.stderr.write("This node has no owner yet: this log-in makes you its owner, with the password you choose now.\n")
+    sys.stderr.flush()
+    password = _typed("Password: ")
+    if _typed("Password again: ") != password:
+        raise BadArgumentError("the two passwords are not the same", next_step="run it again; nothing was sent")
+    return password
+
+
+def _typed(question: str) -> str:
     try:
-        return getpass.getpass("Password: ")
+        return getpass.getpass(question)
     except EOFError:
         raise BadArgumentError("no password was typed", next_step="run it again") from None
 

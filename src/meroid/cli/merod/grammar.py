@@ -4,6 +4,7 @@ import argparse
 import os
 from typing import Final
 
+DEFAULT_HOME: Final = "~/.calimero"
 _WITHOUT_MEANING: Final = (
     "boot_network",
     "relayer_url",
@@ -21,7 +22,7 @@ _WITHOUT_MEANING: Final = (
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole program."""
     top = argparse.ArgumentParser(prog="merod", description="Make and run a meroid node.")
-    top.add_argument("--home", default=os.environ.get("CALIMERO_HOME", "~/.calimero"), help="where nodes live")
+    top.add_argument("--home", default=known_home(), help="where nodes live")
     top.add_argument("-n", "--node-name", required=True, help="name of the node")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_init(commands.add_parser("init", help="make a node"))
@@ -50,6 +51,11 @@ def _add_init(init: argparse.ArgumentParser) -> None:
             kept.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
         else:
             kept.add_argument(flag, default=None, help=argparse.SUPPRESS)
+
+
+def known_home() -> str:
+    """Where nodes live when nothing else is said."""
+    return os.environ.get("CALIMERO_HOME") or DEFAULT_HOME
 
 
 def meaningless(arguments: argparse.Namespace) -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import Final
 
 import structlog
 
-from meroid.cli.merod.grammar import meaningless, parser
+from meroid.cli.merod.grammar import known_home, meaningless, parser
 from meroid.cli.merod.greeting import greet
 from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
 from meroid.errors import InvalidInputError, MeroidError
@@ -76,7 +77,14 @@ def _init(arguments: argparse.Namespace, home: Path) -> None:
     finally:
         node.close()
     write_config(settings)
-    print(f"initialised node {arguments.node_name!r}; run it with: merod --node-name {arguments.node_name} run")
+    print(f"initialised node {arguments.node_name!r}; run it with: {_run_command(home, arguments.node_name)}")
+
+
+def _run_command(home: Path, name: str) -> str:
+    """How to run the node from here: with its home, where that isn't found without being named."""
+    known = Path(known_home()).expanduser().absolute()
+    where = [] if home == known else ["--home", str(home)]
+    return shlex.join(["merod", *where, "--node-name", name, "run"])
 
 
 def _owner_password(arguments: argparse.Namespace) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from meroid.errors import InvalidInputError
+from meroid.errors import InvalidInputError, UnavailableError
 from meroid.ids import BlobId, ContextId
 from meroid.keys.public import PublicKey
 
@@ -14,6 +14,12 @@ class BadModuleError(InvalidInputError):
 
     code = "bad_module"
     next_step = "build the application for wasm32 against the host functions of docs/applications.md"
+
+
+class NotCompiledError(UnavailableError):
+    """A module couldn't be compiled at this moment: too many others, or the machine has no room."""
+
+    code = "not_compiled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,11 +68,13 @@ class Outcome:
 class Runtime(Protocol):
     """Runs application code in isolation, bounded in time, memory and output."""
 
-    def check(self, bytecode: bytes) -> None:
-        """Refuse what can't run here.
+    def check(self, blob_id: BlobId, bytecode: bytes) -> None:
+        """Refuse what can't run here; what can is in the cache of compiled modules then.
 
         Raises:
-            BadModuleError: not WebAssembly, unknown imports, or an unsupported family.
+            BadModuleError: not WebAssembly, unknown imports, an unsupported family, or it takes too
+                much time or memory to compile.
+            NotCompiledError: it couldn't be tried now.
         """
         ...
 
@@ -81,5 +89,8 @@ class Runtime(Protocol):
 
         `blob_id` names the module in the cache of compiled modules; `load` fetches its bytes
         when it isn't there. `read` reads the state as it was before the run.
+
+        Raises:
+            NotCompiledError: the module couldn't be compiled now; says nothing about the call.
         """
         ...

@@ -2,14 +2,14 @@
 
 from typing import Protocol
 
-from meroid.errors import IntegrityError
+from meroid.keys.sealing import SealBrokenError
 from meroid.keys.signer import Secret
 
 
-class SealBrokenError(IntegrityError):
-    """A sealed secret doesn't open: another store key, another label, or changed bytes."""
+class StoreSealBrokenError(SealBrokenError):
+    """What the node sealed in its store doesn't open: another store key, or changed bytes."""
 
-    code = "seal_broken"
+    code = "store_seal_broken"
     next_step = "start the node with the key store that it was initialised with"
 
 
@@ -21,6 +21,6 @@ class SecretSealer(Protocol):
         """The secret.
 
         Raises:
-            SealBrokenError: it doesn't open under this key and label.
+            StoreSealBrokenError: it doesn't open under this key and label.
         """
         ...
