@@ -1,6 +1,5 @@
 """Three people, each at a node of its own, and contexts that they share."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -8,7 +7,6 @@ from typing import Any, Final
 from tests.kv_store import SOURCE, kv_store_bytecode
 from tests.processes import Merod, Owner, eventually, initialise, start, stop
 
-REACH_S: Final = 10.0
 TRACES: Final = ("Traceback", '"level": "error"', '"level":"error"')
 
 
@@ -108,16 +106,9 @@ def invite_openly(node: Merod, inviter: str, context_id: str) -> Any:
 
 
 def join(node: Merod, invitation: str) -> None:
-    """Take an invitation, as often as the node says that the inviter's isn't reachable yet (503, Retry-After).
-
-    That happens for a moment after either was restarted: the link is there before the door is known.
-    """
+    """Take an invitation."""
     body = {"invitationPayload": invitation}
     got = node.ask("POST", "/admin-api/contexts/join", body)
-    until = time.monotonic() + REACH_S
-    while got.code == "peer_unreachable" and time.monotonic() < until:
-        time.sleep(0.1)
-        got = node.ask("POST", "/admin-api/contexts/join", body)
     assert got.status == 200, f"joining at {node.name}: {got.status} {got.text}"
 
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import pytest
 from tests.kv_store import SOURCE
-from tests.processes import Merod, Ran, eventually
-from tests.three_nodes import ThreeNodes, agree, members
+from tests.processes import Merod, Ran, eventually, start, stop
+from tests.three_nodes import ThreeNodes, agree, members, remove
 
 from calimero_client_py import Client, create_client, create_connection
 
@@ -239,3 +239,19 @@ def test_one_capability_can_be_taken_in_one_context_alone(story: Story) -> None:
     assert nodes.phone.execute(story.notes, phone, "set", **write)["error"]["meroid"]["code"] == "lacks_capability"
     assert nodes.phone.call(story.notes, phone, "get", key="before") == "1"
     nodes.phone.call(story.demo, story.keys["phone in demo"], "set", **write)
+
+
+# A node that was away
+
+
+def test_a_node_that_was_off_when_its_member_was_removed_refuses_it_after_its_start(nodes: ThreeNodes) -> None:
+    shared = nodes.share()
+    stop(nodes.laptop)
+    remove(nodes.founder, shared.founder, shared.context_id, shared.laptop)
+    start(nodes.laptop)
+
+    def code() -> object:
+        answer = nodes.laptop.execute(shared.context_id, shared.laptop, "get", key="any")
+        return answer.get("error", {}).get("meroid", {}).get("code")
+
+    eventually(lambda: code() == ENDED, "its own node refuses it")

@@ -25,8 +25,23 @@ RETURN_BYTES = Limit("returned", 16 * 1024 * 1024, "bytes", "ours: an answer is 
 ERROR_BYTES = Limit("error_value", 64 * 1024, "bytes", "ours: its text takes five characters a byte")
 ARTIFACT_BYTES = Limit("artifact", 10 * 1024 * 1024, "bytes", "ours: as a storage value; operations are smaller still")
 PANIC_BYTES = Limit("panic_message", 16 * 1024, "bytes", "ours: as a log line; longer messages are cut")
-CACHED_MODULES = Limit("cached_modules", 32, "modules", "ours: compiled code is about ten times its bytecode")
-CACHED_BYTES = Limit("cached_bytes", 128 * 1024 * 1024, "bytes", "ours: bytecode of all cached modules")
+CACHED_MODULES = Limit("cached_modules", 32, "modules", "ours: more applications than a node uses at once")
+CACHED_BYTES = Limit("cached_bytes", 256 * 1024 * 1024, "bytes", "ours: machine code of all cached modules")
+COMPILE_TIME = Limit(
+    "compile_time", 20, "seconds", "ours: of processor and of clock; 1 MB of ordinary code takes about a second"
+)
+COMPILE_MEMORY = Limit(
+    "compile_memory", 2 * 1024**3, "bytes", "ours: address space; the sample application takes a twentieth"
+)
+COMPILE_THREADS = Limit("compile_threads", 2, "threads", "ours: the node goes on working beside them")
+COMPILE_WAIT = Limit("compile_wait", 60, "seconds", "ours: three modules that use up their time")
+ENDED_MODULES = Limit("ended_modules", 256, "modules", "ours: more than members offer in the time that they are kept")
+ENDED_TIME = Limit(
+    "ended_time", 600, "seconds", "ours: a busy machine may have been the reason, so that it isn't for ever"
+)
+COMPILED_BYTES = Limit("compiled", 128 * 1024 * 1024, "bytes", "ours: machine code of one module")
+IMPORTS = Limit("imports", 1000, "imports", "ours: far more than there are host functions")
+EXPORTS = Limit("exports", 10_000, "exports", "ours: more methods than any application has")
 
 DESCRIPTOR_BYTES: Final = 16
 """Size of a Buffer: ptr u64, len u64."""

@@ -60,6 +60,12 @@ def export(store: Store, instance: Instance, name: str) -> object:
     return wrap_extern(item) if found else None
 
 
+def is_plain(kind: FuncType) -> bool:
+    """Whether functions of this type take and return nothing; the classes would list a thousand types for it."""
+    kinds = ffi.wasm_functype_params(kind.ptr()), ffi.wasm_functype_results(kind.ptr())
+    return not any(kind.contents.size for kind in kinds)
+
+
 def call(store: Store, function: Any) -> Trap | WasmtimeError | None:  # noqa: ANN401
     """Call a function without arguments and results; what ended it early, or nothing.
 

@@ -4,15 +4,17 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from wasmtime import Config, Engine, Linker, Memory, Store, Trap, WasmtimeError
+from wasmtime import Engine, Linker, Memory, Store, Trap, WasmtimeError
 
 from meroid.ids import BlobId
 from meroid.runtime import limits, native
+from meroid.runtime.compiler import CompilationEndedError, Compiler
+from meroid.runtime.engine import engine_config
 from meroid.runtime.failure import GuestError, missing_text, signature_text, trap_text
 from meroid.runtime.guest import GuestRun
 from meroid.runtime.host import HOST_FUNCTIONS, HostFunction
-from meroid.runtime.modules import CompiledModule, ModuleCache, compile_module, one_line
-from meroid.service.ports.runtime import BadModuleError, Invocation, Outcome
+from meroid.runtime.modules import CompiledModule, EndedModules, ModuleCache, compile_module, one_line
+from meroid.service.ports.runtime import BadModuleError, Invocation, NotCompiledError, Outcome
 
 _REGISTER_MERGE: Final = "__calimero_register_merge"
 _U64: Final = 2**64 - 1
@@ -29,6 +31,9 @@ class WasmRuntime:
 
     Each run gets a fresh instance, so nothing but the state survives it. Results don't depend on
     the machine: NaNs are canonical, threads and other sources of chance are off.
+
+    Modules are compiled in other processes, at most two at a time: one for modules that are new here,
+    one for those that run. So a stranger's module never keeps a known one waiting.
     """
 
     def __init__(
@@ -38,23 +43,38 @@ class WasmRuntime:
         host_calls: int = limits.HOST_CALLS.value,
         memory_bytes: int = limits.MEMORY.value,
         cached_modules: int = limits.CACHED_MODULES.value,
+        compile_seconds: int = limits.COMPILE_TIME.value,
+        compile_memory_bytes: int = limits.COMPILE_MEMORY.value,
     ) -> None:
         self._fuel = fuel
         self._host_calls = host_calls
         self._memory_bytes = memory_bytes
-        self._engine = Engine(_config())
+        self._engine = Engine(engine_config())
         self._linker = Linker(self._engine)
         self._current = _Current()
         self._callbacks = [self._define(name, function) for name, function in HOST_FUNCTIONS.items()]
-        self._modules = ModuleCache(self._compile, modules=cached_modules, size=limits.CACHED_BYTES.value)
+        self._modules = ModuleCache(modules=cached_modules, size=limits.CACHED_BYTES.value)
+        self._ended = EndedModules(modules=limits.ENDED_MODULES.value, seconds=limits.ENDED_TIME.value)
+        self._new, self._known = (
+            Compiler(seconds=compile_seconds, memory_bytes=compile_memory_bytes) for _ in range(2)
+        )
 
-    def check(self, bytecode: bytes) -> None:
-        """Refuse what can't run here.
+    def check(self, blob_id: BlobId, bytecode: bytes) -> None:
+        """Refuse what can't run here; what can is ready for `run` then.
 
         Raises:
-            BadModuleError: not WebAssembly, unknown imports, or an unsupported family.
+            BadModuleError: not WebAssembly, unknown imports, an unsupported family, or it takes too
+                much time or memory to compile.
+            NotCompiledError: it couldn't be tried now.
         """
-        self._compile(bytecode)
+        reason = self._ended.reason(blob_id)
+        if reason is not None:
+            raise BadModuleError(reason)
+        try:
+            self._modules.get(blob_id, lambda: self._compile(self._new, bytecode))
+        except CompilationEndedError as ended:
+            self._ended.note(blob_id, str(ended))
+            raise BadModuleError(str(ended)) from None
 
     def run(
         self,
@@ -63,11 +83,20 @@ class WasmRuntime:
         invocation: Invocation,
         read: Callable[[bytes], bytes | None],
     ) -> Outcome:
-        """Run one exported function in a fresh instance; what `load` and `read` raise goes through."""
+        """Run one exported function in a fresh instance; what `load` and `read` raise goes through.
+
+        A failure is the same on every node. How long a compilation takes isn't, so that one which
+        is ended is no failure.
+
+        Raises:
+            NotCompiledError: the module couldn't be compiled now.
+        """
         try:
-            module = self._modules.get(blob_id, load)
+            module = self._modules.get(blob_id, lambda: self._compile(self._known, load()))
         except BadModuleError as refused:
             return Outcome(failure=refused.reason)
+        except CompilationEndedError as ended:
+            raise NotCompiledError(str(ended)) from None
         plain = module.methods.get(invocation.method)
         if plain is None:
             return Outcome(failure=missing_text(invocation.method))
@@ -114,27 +143,12 @@ class WasmRuntime:
             fresh.memory.attach(store, memory)
         return fresh
 
-    def _compile(self, bytecode: bytes) -> CompiledModule:
-        return compile_module(self._engine, self._linker, bytecode)
+    def _compile(self, compiler: Compiler, bytecode: bytes) -> CompiledModule:
+        return compile_module(self._engine, self._linker, compiler, bytecode)
 
     def _define(self, name: str, function: HostFunction) -> object:
         callback = _callback(function, self._current)
         return native.define(self._linker, name, arity=function.arity, result=function.result, callback=callback)
-
-
-def _config() -> Config:
-    config = Config()
-    config.consume_fuel = True
-    config.max_wasm_stack = limits.STACK.value
-    config.cranelift_nan_canonicalization = True
-    config.memory_may_move = False
-    config.wasm_threads = False
-    config.wasm_memory64 = False
-    config.wasm_multi_memory = False
-    config.wasm_relaxed_simd = False
-    config.wasm_gc = False
-    config.wasm_component_model = False
-    return config
 
 
 def _callback(function: HostFunction, current: _Current) -> native.HostCallback:

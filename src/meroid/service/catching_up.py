@@ -15,12 +15,16 @@ from meroid.errors import MeroidError, UnavailableError
 from meroid.ids import BlobId, OperationId
 from meroid.keys.canonical import Value
 from meroid.keys.public import PublicKey
+from meroid.ledger.capability import Capability
 from meroid.ledger.epoch import handle, topic
+from meroid.ledger.evaluate import is_senior
+from meroid.ledger.operation import Remove
+from meroid.ledger.verify import read_operation
 from meroid.service import requests
 from meroid.service.applications import CHUNK_BYTES, ApplicationService, ApplicationTooLargeError
 from meroid.service.intake import Intake
 from meroid.service.keyring import KeyRing
-from meroid.service.peering import BadPeerAnswerError, Channel, ask_peer
+from meroid.service.peering import BadPeerAnswerError, Channel, MembershipNoticeError, ask_peer
 from meroid.service.ports.store import Store
 from meroid.service.ports.transport import Transport
 from meroid.service.replica import Replica
@@ -90,6 +94,10 @@ class CatchUp:
             try:
                 received += self.from_member(replica, channel, keys)
                 answered += 1
+                replica.notices.pop(keys.public_key, None)
+            except MembershipNoticeError as problem:
+                self._trouble("peer did not help", problem)
+                self._heed(replica, keys.public_key, problem.envelope)
             except MeroidError as problem:
                 self._trouble("peer did not help", problem)
         with replica.lock:
@@ -106,6 +114,24 @@ class CatchUp:
         self._fetch_keys(replica, channel, keys)
         self._fetch_application(replica, channel, keys)
         return received
+
+    def _heed(self, replica: Replica, key: PublicKey, envelope: bytes) -> None:
+        """Believe a removal whose ancestors aren't here if its author, as far as is known, may remove this key.
+
+        It changes no verdict: this node only stops acting as a member that others don't answer any more.
+        """
+        try:
+            removal = read_operation(envelope)
+        except MeroidError as problem:
+            self._trouble("notice not heeded", problem)
+            return
+        body, state = removal.operation.body, replica.ledger.state
+        author, own = state.members.get(removal.operation.author), state.members.get(key)
+        if not isinstance(body, Remove) or author is None or own is None:
+            return
+        of_this_key = removal.context_id == replica.context_id and state.key_now(body.member) == key
+        if of_this_key and author.may(Capability.MANAGE_MEMBERS) and is_senior(author.rank, own.rank):
+            replica.notices[key] = removal.operation_id
 
     def _ask(self, channel: Channel, keys: ClientKeys, request: Value) -> Value:
         return ask_peer(self._transport, channel, keys, request, timeout_s=ASK_S)

@@ -6,7 +6,7 @@
    The answer is sealed for the one-time key, with the responder's signature over the same challenge.
 
 Who only carries the messages sees no key of a member. Whoever isn't let in gets the same refusal
-whatever the reason, and learns nothing. A challenge proves itself, so a flood of requests for
+whatever the reason, and learns nothing; only a key that was removed is shown its removal. A challenge proves itself, so a flood of requests for
 challenges costs no memory and pushes out nobody's.
 """
 
@@ -40,6 +40,7 @@ _HEAD_BYTES, _CHALLENGE_BYTES = 24, 40
 _QUESTION_TAG: Final = "meroid/peer-question/v1"
 _ANSWER_TAG: Final = "meroid/peer-answer/v1"
 _CHALLENGE, _ASK = 1, 2
+NOTICE: Final = 9
 _REFUSED: Final = canonical_bytes({0: 0})
 
 
@@ -48,6 +49,18 @@ class PeerRefusedError(ForbiddenError):
 
     code = "peer_refused"
     next_step = "your membership there may have ended; ask a member"
+
+
+class MembershipNoticeError(PeerRefusedError):
+    """The other node refuses, and shows the removal that ended the asker's membership.
+
+    Attributes:
+        envelope: the operation, as its author signed it; nothing of it is verified yet.
+    """
+
+    def __init__(self, envelope: bytes) -> None:
+        super().__init__("the other node does not answer this key: its membership ended")
+        self.envelope = envelope
 
 
 class BadPeerAnswerError(IntegrityError):
@@ -102,6 +115,7 @@ def ask_peer(transport: Transport, channel: Channel, keys: ClientKeys, request: 
     Raises:
         PeerUnreachableError: no answer in time.
         PeerRefusedError: the peer doesn't let this key in.
+        MembershipNoticeError: the same, and it shows the removal of the asker.
         BadPeerAnswerError: the answer isn't signed by the peer or isn't for this question.
     """
     first = _map(transport.ask(channel.topic, channel.handle, canonical_bytes({1: _CHALLENGE}), timeout_s=timeout_s))
@@ -114,7 +128,17 @@ def ask_peer(transport: Transport, channel: Channel, keys: ClientKeys, request: 
     sealed = hpke_seal(channel.sealing, info, canonical_bytes([asker, signature, content]))
     question = canonical_bytes({1: _ASK, 2: challenge, 3: once.public, 4: sealed})
     answer = _map(transport.ask(channel.topic, channel.handle, question, timeout_s=timeout_s))
-    return _open_answer(channel, asker, challenge, once, answer)
+    reply = _open_answer(channel, asker, challenge, once, answer)
+    match reply:
+        case {9: bytes() as envelope}:
+            raise MembershipNoticeError(envelope)
+        case _:
+            return reply
+
+
+def notice(envelope: bytes) -> Value:
+    """The answer to a key that proved itself and whose membership ended: the removal, and nothing else."""
+    return {NOTICE: envelope}
 
 
 def _open_answer(

@@ -27,7 +27,8 @@ class Replica:
 
     `waiting` holds valid deltas that aren't applied yet (their epoch key is missing); `pending`
     holds operations whose ancestors are missing, each in `wanted` under one of those. `dropped` says
-    that memory was ahead of the disk, and that the context has to be opened anew.
+    that memory was ahead of the disk, and that the context has to be opened anew. `notices` holds
+    removals of this node's identities that others showed, and whose ancestors aren't here.
     """
 
     context_id: ContextId
@@ -39,6 +40,7 @@ class Replica:
     pending: dict[OperationId, VerifiedOperation] = field(default_factory=dict)
     wanted: dict[OperationId, list[OperationId]] = field(default_factory=dict)
     pending_bytes: int = 0
+    notices: dict[PublicKey, OperationId] = field(default_factory=dict)
     dropped: bool = False
     lock: threading.RLock = field(default_factory=threading.RLock)
     _members: tuple[MembershipState, tuple[PublicKey, ...]] | None = None

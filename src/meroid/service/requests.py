@@ -7,6 +7,8 @@
 | 3 blob | a chunk (3) of a blob (2) | the chunk (1) |
 | 4 door | what is needed to join; the secret's signature (2) where the invitation has one | heads (1); whether the asker is a member already (2) |
 | 5 offer | take these envelopes (2) | pairs of operation id and code of the verdict (1) |
+
+Whoever was removed, and proves its key, gets `{9: envelope of the removal}` to any of them.
 """
 
 from collections.abc import Container, Iterable, Mapping

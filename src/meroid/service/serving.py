@@ -15,7 +15,7 @@ from meroid.ledger.verify import invitation_proof_message, read_operation
 from meroid.service import requests
 from meroid.service.authorship import Authorship
 from meroid.service.intake import Intake
-from meroid.service.peering import ProvenAsker
+from meroid.service.peering import ProvenAsker, notice
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.replica import Replica
 
@@ -32,11 +32,11 @@ class PeerServer:
         self._clock = clock
 
     def serve_member(self, replica: Replica, asker: ProvenAsker) -> Value:
-        """Answer a current member; anybody else gets nothing."""
+        """Answer a current member; who was removed is shown the removal, anybody else gets nothing."""
         with replica.lock:
             member = replica.ledger.state.members.get(asker.key)
             if member is None:
-                return None
+                return self._removal_of(replica, asker.key)
             reads = member.may(Capability.READ) and asker.key not in replica.ledger.state.suspensions
             held = dict(replica.epoch_keys) if reads else {}
         match asker.request:
@@ -52,6 +52,15 @@ class PeerServer:
                 return {1: list(replica.ledger.to_cite()), 2: True}
             case _:
                 return None
+
+    def _removal_of(self, replica: Replica, key: PublicKey) -> Value:
+        """The removal that ended a key's membership, so that who was away learns of it; else nothing."""
+        cuts = replica.ledger.state.cuts_of(key)
+        removal = next((cut.by for cut in cuts if cut.ends_membership and cut.by.author != key), None)
+        if removal is None:
+            return None
+        stored = self._store.read(lambda tx: tx.operations.get(removal.operation_id))
+        return None if stored is None else notice(stored.envelope)
 
     def serve_door(self, replica: Replica, grant: OperationId, host: ClientKeys, asker: ProvenAsker) -> Value:
         """Answer at an invitation's door: a member as ever, an invitee who wants to join."""

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from tests.kv_replica import RUNTIME, Replica, artifact, error_value
+from tests.kv_replica import Replica, artifact, error_value
 from tests.kv_store import SOURCE, kv_store_bytecode
+from tests.unit.runtime.guests import check
 
 from meroid.runtime import limits
 from meroid.runtime.wasm import WasmRuntime
@@ -34,7 +35,7 @@ def test_the_lock_file_names_no_host() -> None:
 
 
 def test_the_sample_passes_the_check() -> None:
-    RUNTIME.check(kv_store_bytecode())
+    check(kv_store_bytecode())
 
 
 def test_init_commits_an_empty_state_and_returns_nothing() -> None:

@@ -1,9 +1,8 @@
-import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.unit.runtime.guests import RUNTIME, buffer, guest, invocation, module, number, run
+from tests.unit.runtime.guests import RUNTIME, blob_id_of, buffer, check, guest, invocation, module, number, run
 
 from meroid.ids import BlobId
 from meroid.limits import APPLICATION_BYTES
@@ -17,38 +16,38 @@ def nothing(_key: bytes) -> None:
 
 
 def test_a_module_with_known_imports_passes() -> None:
-    RUNTIME.check(guest(""))
+    check(guest(""))
 
 
 @pytest.mark.parametrize("bytecode", [b"", b"\0asm", b"(module)", b"\0asm\1\0\0\0garbage", b"\0asm\x0d\0\1\0"])
 def test_what_is_not_webassembly_is_refused(bytecode: bytes) -> None:
     with pytest.raises(BadModuleError):
-        RUNTIME.check(bytecode)
+        check(bytecode)
 
 
 def test_too_large_a_module_is_refused() -> None:
     with pytest.raises(BadModuleError, match="more than"):
-        RUNTIME.check(b"\0asm\1\0\0\0" + bytes(APPLICATION_BYTES.value))
+        check(b"\0asm\1\0\0\0" + bytes(APPLICATION_BYTES.value))
 
 
 @pytest.mark.parametrize("name", ["js_crdt_map_new", "blob_create", "xcall", "persist_root_state", "send_proposal"])
 def test_imports_that_are_not_offered_are_named(name: str) -> None:
     code = module(f'(module (import "env" "{name}" (func)) (import "wasi" "x" (func)) (func (export "m")))')
     with pytest.raises(BadModuleError, match=f"env.{name}, wasi.x"):
-        RUNTIME.check(code)
+        check(code)
 
 
 def test_many_unknown_imports_are_cut_and_made_printable() -> None:
     many = "".join(f'(import "env" "evil\\0a{i}" (func))' for i in range(40))
     with pytest.raises(BadModuleError, match="and 28 more") as refused:
-        RUNTIME.check(module(f"(module {many})"))
+        check(module(f"(module {many})"))
     assert "\n" not in refused.value.reason
 
 
 def test_an_import_of_the_wrong_type_is_refused() -> None:
     for code in ('(import "env" "input" (func (param i32)))', '(import "env" "input" (global i32))'):
         with pytest.raises(BadModuleError, match="link error"):
-            RUNTIME.check(module(f"(module {code})"))
+            check(module(f"(module {code})"))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +55,7 @@ def test_an_import_of_the_wrong_type_is_refused() -> None:
 )
 def test_unsupported_kinds_of_memory_are_refused(code: str) -> None:
     with pytest.raises(BadModuleError):
-        RUNTIME.check(module(f"(module {code})"))
+        check(module(f"(module {code})"))
 
 
 def test_the_functions_that_plain_rust_applications_import_are_all_there() -> None:
@@ -116,7 +115,7 @@ def test_many_threads_share_one_runtime_and_load_a_module_once() -> None:
 
     def work(worker: int) -> bool:
         start.wait()
-        name = BlobId(hashlib.sha256(code).digest())
+        name = blob_id_of(code)
         inputs = [f"{worker}-{i}".encode() for i in range(100)]
         return all(runtime.run(name, load, invocation(input_=x), nothing).returned == x for x in inputs)
 
@@ -155,4 +154,4 @@ def test_a_run_inside_a_run_keeps_both_apart() -> None:
     def read(_key: bytes) -> bytes | None:
         return run(inner).returned
 
-    assert number(RUNTIME.run(BlobId(hashlib.sha256(outer).digest()), lambda: outer, invocation(), read)) == 5
+    assert number(RUNTIME.run(blob_id_of(outer), lambda: outer, invocation(), read)) == 5

@@ -1,9 +1,11 @@
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.node_world import World, eventually
 
+from meroid.errors import MeroidError
 from meroid.service.authorship import KeyRotatedError, MembershipEndedError
 
 
@@ -83,3 +85,22 @@ def test_a_rotation_outlives_a_restart(world: World) -> None:
 
     one.call(context, following, "set", key="a", value="1")
     assert one.call(context, following, "get", key="a") == "1"
+
+
+def test_a_node_that_was_away_when_its_member_was_removed_learns_of_it_and_stops(world: World) -> None:
+    one, two = world.machine("one"), world.machine("two")
+    context, founder = one.create(one.install())
+    laptop = one.invite_and_join(two, context, founder)
+    world.network.partition(["one"], ["two"])
+    one.call(context, founder, "set", key="a", value="while two is away")
+    one.running.contexts.remove(one.me, context, founder, laptop, one.at)
+    world.network.heal()
+
+    with contextlib.suppress(MeroidError):
+        two.running.contexts.sync(two.me, context)
+
+    with pytest.raises(MembershipEndedError):
+        two.call(context, laptop, "set", key="b", value="unheard")
+    assert not two.running.contexts.may_read(two.me, context)
+    with pytest.raises(MembershipEndedError):
+        two.running.contexts.sync(two.me, context)
