@@ -10,8 +10,9 @@ import argon2.low_level
 import nacl.bindings
 from bench.measure import Report, Rounds, arguments, in_turn, timed
 
+from meroid.account.changes import DeviceClaim
 from meroid.account.key_log import incept, verify_key_log
-from meroid.account.key_log_entry import ENTRY_TAG, DeviceClaim, KeyLogEntry, change_payload
+from meroid.account.key_log_entry import ENTRY_TAG, KeyLogEntry, change_payload
 from meroid.account.seed import Seed
 from meroid.auth.password import DEFAULT_COST, hash_password, verify_password
 from meroid.keys.canonical import tagged_message

@@ -100,7 +100,8 @@ def call_in_parts(report: Report, machine: Machine, remote: Remote, method: str,
     ratio = measured.ratio(FLOOR[method], "call")
     report.cost(f"call {method}", measured["call"], floor=floor, ratio=ratio, target=TARGETS[method])
     floors = {part: measured[bare] for part, bare in BARE.items() if bare in FLOOR[method]}
-    floors |= {"instance": measured["bare instance"], "run": measured["bare run"] - measured["bare instance"]}
+    instance, reads = measured["bare instance"], measured["bare reads"]
+    floors |= {"instance": instance, "state reads": reads, "run": measured["bare run"] - instance - reads}
     middle = {part: statistics.median(seconds) for part, seconds in parts.items()}
     for part in sorted(middle, key=lambda part: -middle[part]):
         report.cost(f"  {part}", middle[part], floor=floors.get(part))
