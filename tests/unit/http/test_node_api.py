@@ -602,7 +602,7 @@ def test_a_wrong_method_is_405_with_allow(node: ServedNode) -> None:
 def test_a_path_parameter_that_is_no_id_is_400_plain_text(node: ServedNode, home: Member) -> None:
     for method, path in (
         ("GET", "contexts/nonsense"),
-        ("GET", f"contexts/{home.context}1/identities"),
+        ("GET", f"contexts/{home.context}111/identities"),
         ("GET", f"contexts/{home.context}%0A"),
         ("GET", "contexts/1/identities-owned"),
         ("POST", "contexts/sync/nonsense"),
