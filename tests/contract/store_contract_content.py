@@ -317,6 +317,14 @@ class AccountsContract:
         assert store.read(lambda tx: tx.accounts.client_key(public_key())) == client_key(bound_to=context_id(0))
         assert store.read(lambda tx: tx.accounts.count_unbound(of)) == 0
 
+    def test_a_confirmed_backup_is_noted_for_one_account(self, store: Store) -> None:
+        one, other = add_account(store, 0), add_account(store, 1)
+
+        store.write(lambda tx: tx.accounts.set_backed_up(one, AT))
+
+        kept = store.read(lambda tx: {each.account_id: each.backed_up_at for each in tx.accounts.list()})
+        assert kept == {one: AT, other: None}
+
     def test_client_keys_are_narrowed_by_account_and_context(self, store: Store) -> None:
         add_account(store, 0)
         add_account(store, 1)

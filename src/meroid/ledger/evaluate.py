@@ -76,17 +76,20 @@ def _decide(
 def _effects(graph: OperationGraph, node: Node) -> Iterable[Cut | Suspension]:
     match node.operation.body:
         case Leave():
-            yield _cut(graph, node, node.author, None, (node.operation_id,))
+            yield _cut(graph, node, node.line or node.author, None, (node.operation_id,))
         case Rotate(frontier=frontier):
             yield _rotation(node, frontier)
         case Revoke(member=member, capability=capability, frontier=frontier):
-            yield _cut(graph, node, member, capability, frontier)
+            for line in node.targets[member]:
+                yield _cut(graph, node, line, capability, frontier)
         case Remove(member=member, frontier=frontier) if node.suspends:
-            yield Suspension(by=node, line=graph.line_of(member), tips=(*frontier, *graph.last_in_past(node, member)))
+            for line in node.targets[member]:
+                yield Suspension(by=node, line=line, tips=(*frontier, *graph.last_in_past(node, line)))
         case Remove(member=member, frontier=frontier, cascade=cascade):
-            yield _cut(graph, node, member, None, frontier)
-            for below in cascade:
-                yield _cut(graph, node, below, None, ())
+            for line in node.targets[member]:
+                yield _cut(graph, node, line, None, frontier)
+            for line in (line for below in cascade for line in node.targets[below]):
+                yield _cut(graph, node, line, None, ())
         case _:
             return
 
@@ -94,12 +97,12 @@ def _effects(graph: OperationGraph, node: Node) -> Iterable[Cut | Suspension]:
 def _cut(
     graph: OperationGraph,
     by: Node,
-    key: PublicKey,
+    line: PublicKey,
     capability: Capability | None,
     frontier: tuple[OperationId, ...],
 ) -> Cut:
-    tips = (*frontier, *graph.last_in_past(by, key))
-    return Cut(by=by, line=graph.line_of(key), capability=capability, tips=tips)
+    tips = (*frontier, *graph.last_in_past(by, line))
+    return Cut(by=by, line=line, capability=capability, tips=tips)
 
 
 def _rotation(by: Node, frontier: tuple[OperationId, ...]) -> Cut:
@@ -119,14 +122,24 @@ def is_senior(one: Rank, other: Rank) -> bool:
     return (len(one), one) < (len(other), other)
 
 
+def _precedence(member: Member) -> tuple[int, Rank, int, OperationId]:
+    """Of two memberships the more senior goes first; equal ranks come only from forks."""
+    return len(member.rank), member.rank, -member.generation, member.admission
+
+
 class _Builder:
-    """Step 4: applies what stands, in causal order."""
+    """Step 4: applies what stands: entries first, then rotations by generation, then grants.
+
+    None of these depends on a later one, and within each the order changes nothing; so concurrent
+    ones give the same state however they came. Memberships go by line here, and by key outside.
+    """
 
     def __init__(self, graph: OperationGraph, standings: Standings, suspensions: list[Suspension]) -> None:
         self._graph = graph
         self._standings = standings
         self._in_effect = standings.cuts
         self._suspensions = suspensions
+        self._of_line: dict[PublicKey, Member] = {}
         self._members: dict[PublicKey, Member] = {}
         self._invitations: dict[OperationId, Invitation] = {}
         self._rekeys: dict[EpochId, Node] = {}
@@ -138,19 +151,26 @@ class _Builder:
         genesis = allowed[0].operation.body
         assert isinstance(genesis, Genesis)  # noqa: S101  # the graph begins with it
         self._void.update(fallen)
+        rotations: list[Node] = []
+        grants: list[tuple[Node, Grant]] = []
         for node in allowed:
-            if isinstance(node.operation.body, Decision):
+            body = node.operation.body
+            if isinstance(body, Decision):
                 # step 3 had the last word: what took effect isn't void by what stands behind it
-                if isinstance(node.operation.body, Rotate):
-                    self._lines[node.author] = self._graph.line_of(node.operation.body.previous)
-                    if node.operation_id not in fallen:
-                        self._rotate(node, node.operation.body)
+                if isinstance(body, Rotate):
+                    rotations.append(node)
                 continue
             verdict = self._standings.of(node)
-            if verdict.valid:
-                self._apply(node)
-            else:
+            if not verdict.valid:
                 self._void[node.operation_id] = verdict
+            elif isinstance(body, Grant):
+                grants.append((node, body))
+            else:
+                self._apply(node)
+        self._rotate_all(rotations, fallen)
+        for node, grant in grants:
+            self._grant(node, grant)
+        self._show_by_key()
         cuts = self._in_effect
         suspensions = self._open_suspensions()
         return MembershipState(
@@ -169,7 +189,7 @@ class _Builder:
     def _apply(self, node: Node) -> None:
         match node.operation.body:
             case Genesis(keys=keys):
-                self._enter(node, node.author, (), keys, ALL)
+                self._enter(node, node, (), keys, ALL)
             case Invite() as invite:
                 self._invitations[node.operation_id] = Invitation(
                     operation_id=node.operation_id,
@@ -183,61 +203,84 @@ class _Builder:
                 offer = self._graph[invitation].operation.body
                 assert isinstance(offer, Invite)  # noqa: S101  # own cut: a join names an invite
                 if offer.invitee is not None:
-                    self._enter(node, node.author, node.rank, keys, offer.capabilities)
+                    self._enter(node, node, node.rank, keys, offer.capabilities)
                     self._use(invitation)
             case Admit(join=join):
                 self._admit(node, self._graph[join])
-            case Grant(member=member, capability=capability):
-                self._grant(node, member, capability)
             case Rekey(epoch=epoch):
                 self._rekeys[epoch] = node
             case _:
                 pass
 
-    def _rotate(self, node: Node, rotation: Rotate) -> None:
-        """Put the next key in the place of the one before; membership, rank and rights go on."""
-        line = self._graph.line_of(rotation.previous)
-        member = self._members.pop(self._key_now(rotation.previous), None)
-        self._rotated[line] = node.author
-        if member is not None:
-            keys = rotation.keys
-            self._members[node.author] = replace(
-                member, key=node.author, sealing=keys.sealing, next_keys=keys.next_keys
-            )
+    def _rotate_all(self, rotations: Iterable[Node], fallen: Mapping[OperationId, Verdict]) -> None:
+        """Put next keys in the place of those before; membership, rank and rights go on.
 
-    def _key_now(self, key: PublicKey) -> PublicKey:
-        line = self._graph.line_of(key)
-        return self._rotated.get(line, line)
+        A rotation carries on only the membership that it was made in, not one that began anew beside it.
+        """
+        for node in sorted(rotations, key=lambda node: (node.generation, node.operation_id)):
+            line = node.line or node.author
+            self._lines.setdefault(node.author, line)
+            if node.operation_id in fallen:
+                continue
+            self._rotated[line] = node.author
+            member, body = self._of_line.get(line), node.operation.body
+            assert isinstance(body, Rotate)  # noqa: S101  # the caller chose them
+            if member is not None and member.admission == node.operation.auth:
+                self._of_line[line] = replace(
+                    member,
+                    key=node.author,
+                    generation=node.generation,
+                    sealing=body.keys.sealing,
+                    next_keys=body.keys.next_keys,
+                )
+
+    def _show_by_key(self) -> None:
+        """Members by their current key; where a key came into two memberships, the more senior is shown."""
+        for member in self._of_line.values():
+            known = self._members.get(member.key)
+            if known is None or _precedence(member) < _precedence(known):
+                self._members[member.key] = member
+        for key, member in self._members.items():
+            if member.line == key:
+                self._lines.pop(key, None)
+            else:
+                self._lines[key] = member.line
+            if member.line in self._rotated or member.line != key:
+                self._rotated[member.line] = key
 
     def _admit(self, node: Node, join: Node) -> None:
         body = join.operation.body
         assert isinstance(body, Join)  # noqa: S101  # own cut: an admit names a join
         offer = self._graph[body.invitation].operation.body
         assert isinstance(offer, Invite)  # noqa: S101  # own cut: a join names an invite
-        self._enter(node, join.author, (*node.rank, node.operation.seq), body.keys, offer.capabilities)
+        self._enter(node, join, (*node.rank, node.operation.seq), body.keys, offer.capabilities)
         self._use(body.invitation)
 
     def _enter(
-        self, admission: Node, key: PublicKey, rank: Rank, keys: MemberKeys, capabilities: frozenset[Capability]
+        self, admission: Node, entrant: Node, rank: Rank, keys: MemberKeys, capabilities: frozenset[Capability]
     ) -> None:
         """Make a member, unless a cut in effect ended this very admission; the most senior admission counts."""
-        ended = any(cut.ends_membership and not self._built_on(admission, cut.by) for cut in self._cuts(key))
-        known = self._members.get(key)
-        if ended or (known is not None and not is_senior(rank, known.rank)):
+        line = entrant.line or entrant.author
+        if any(cut.ends_membership and not self._built_on(admission, cut.by) for cut in self._cuts(line)):
             return
         sources = {
             capability: frozenset({admission.operation_id})
             for capability in sorted(capabilities)
-            if not self._revoked(key, capability, admission)
+            if not self._revoked(line, capability, admission)
         }
-        self._members[key] = Member(
-            key=key,
+        member = Member(
+            key=entrant.author,
+            line=line,
+            generation=entrant.generation,
             admission=admission.operation_id,
             rank=rank,
             sealing=keys.sealing,
             next_keys=keys.next_keys,
             sources=sources,
         )
+        known = self._of_line.get(line)
+        if known is None or _precedence(member) < _precedence(known):
+            self._of_line[line] = member
 
     def _built_on(self, admission: Node, decision: Node) -> bool:
         giver = admission
@@ -245,20 +288,21 @@ class _Builder:
             giver = self._graph[admission.operation.body.invitation]
         return self._graph.follows(giver, decision)
 
-    def _grant(self, node: Node, key: PublicKey, capability: Capability) -> None:
-        member = self._members.get(self._key_now(key))
-        if member is None or self._revoked(key, capability, node):
+    def _grant(self, node: Node, grant: Grant) -> None:
+        line, capability = node.targets[grant.member][0], grant.capability
+        member = self._of_line.get(line)
+        if member is None or self._revoked(line, capability, node):
             return
         sources = dict(member.sources)
         sources[capability] = sources.get(capability, frozenset()) | {node.operation_id}
-        self._members[member.key] = replace(member, sources=sources)
+        self._of_line[line] = replace(member, sources=sources)
 
-    def _revoked(self, key: PublicKey, capability: Capability, giver: Node) -> bool:
+    def _revoked(self, line: PublicKey, capability: Capability, giver: Node) -> bool:
         """Whether a revocation in effect takes what an operation gives, unless that is built on it."""
-        return any(cut.capability is capability and not self._built_on(giver, cut.by) for cut in self._cuts(key))
+        return any(cut.capability is capability and not self._built_on(giver, cut.by) for cut in self._cuts(line))
 
-    def _cuts(self, key: PublicKey) -> tuple[Cut, ...]:
-        return self._in_effect.get(self._graph.line_of(key), ())
+    def _cuts(self, line: PublicKey | None) -> tuple[Cut, ...]:
+        return () if line is None else self._in_effect.get(line, ())
 
     def _use(self, invitation: OperationId) -> None:
         known = self._invitations.get(invitation)
@@ -273,7 +317,7 @@ class _Builder:
             if invitation.left != 0
             and not any(
                 cut.takes(Capability.INVITE) and not self._graph.follows(self._graph[operation_id], cut.by)
-                for cut in self._cuts(invitation.inviter)
+                for cut in self._cuts(self._graph[operation_id].line)
             )
         }
 
@@ -281,13 +325,13 @@ class _Builder:
         """Suspensions of members that weren't admitted anew since, and whose issuer managed members ever since."""
         standing: dict[PublicKey, tuple[Suspension, ...]] = {}
         for suspension in self._suspensions:
-            issuer = self._members.get(self._key_now(suspension.by.author))
-            target = self._members.get(self._key_now(suspension.line))
+            issuer = self._of_line.get(suspension.by.line or suspension.by.author)
+            target = self._of_line.get(suspension.line)
             if issuer is None or target is None or not issuer.may(Capability.MANAGE_MEMBERS):
                 continue
             ended = any(
                 cut.takes(Capability.MANAGE_MEMBERS) and not self._graph.follows(suspension.by, cut.by)
-                for cut in self._cuts(issuer.key)
+                for cut in self._cuts(issuer.line)
             )
             if not ended and not self._built_on(self._graph[target.admission], suspension.by):
                 standing[target.key] = (*standing.get(target.key, ()), suspension)

@@ -47,7 +47,9 @@ class Node:
     author's rank (for a named `join` the rank that it gives; rule 4), the operations that gave each
     capability it relies on, the rank at which it is decided (rule 5), and whether a `remove` only
     suspends (rule 6). A line is a member's client key with all that it was rotated to; it is named by
-    its first key, and `generation` counts the rotations before this key (rule 11).
+    its first key, and `generation` counts the rotations before this key (rule 11). Both follow from the
+    chain of `prev`, so no order of arrival changes them. `targets` names the lines that each key meant,
+    which the body names, its membership's first.
     """
 
     operation_id: OperationId
@@ -62,6 +64,7 @@ class Node:
     suspends: bool = False
     line: PublicKey | None = None
     generation: int = 0
+    targets: Mapping[PublicKey, tuple[PublicKey, ...]] = field(default_factory=dict)
 
     @property
     def author(self) -> PublicKey:
@@ -83,7 +86,7 @@ class OperationGraph:
         self._chains: dict[PublicKey, dict[int, list[Node]]] = {}
         self._last: dict[PublicKey, Node] = {}
         self._forked: set[PublicKey] = set()
-        self._lines: dict[PublicKey, tuple[PublicKey, int]] = {}
+        self._last_of_line: dict[tuple[PublicKey, PublicKey], Node] = {}
         self._heads: dict[OperationId, None] = {}
         self._last_in_past: dict[tuple[OperationId, PublicKey], tuple[OperationId, ...]] = {}
         self.context_id = genesis.context_id
@@ -126,9 +129,9 @@ class OperationGraph:
             yield self._membership[low.bit_length() - 1]
             mask ^= low
 
-    def last_of(self, key: PublicKey) -> Node | None:
-        """The operation of a key with the greatest `seq`; after a fork the one that came last."""
-        return self._last.get(key)
+    def last_of(self, key: PublicKey, line: PublicKey | None = None) -> Node | None:
+        """The operation of a key, in a line if one is given, with the greatest `seq`; after a fork what came last."""
+        return self._last.get(key) if line is None else self._last_of_line.get((key, line))
 
     def missing(self, operation: Operation) -> frozenset[OperationId]:
         """What must be here before this operation can be judged."""
@@ -155,18 +158,13 @@ class OperationGraph:
             self._heads.pop(parent, None)
         self._heads[node.operation_id] = None
 
-    def line_of(self, key: PublicKey) -> PublicKey:
-        """The line that a client key belongs to; a key that was never rotated is its own."""
-        return self._lines.get(key, (key, 0))[0]
-
-    def generation_of(self, key: PublicKey) -> int:
-        """How often the line was rotated before this key."""
-        return self._lines.get(key, (key, 0))[1]
-
     def _draft(self, verified: VerifiedOperation, *, past: int) -> Node:
-        author = verified.operation.author
-        node = Node(verified.operation_id, verified.operation, len(self._nodes), 0, past)
-        node.line, node.generation = self.line_of(author), self.generation_of(author)
+        operation = verified.operation
+        node = Node(verified.operation_id, operation, len(self._nodes), 0, past)
+        node.line = operation.author  # a rotation goes on with a line only when it is allowed
+        if operation.prev is not None and not isinstance(operation.body, Rotate):
+            before = self._nodes[operation.prev]
+            node.line, node.generation = before.line, before.generation
         return node
 
     def _past_of(self, operation: Operation) -> int:
@@ -185,16 +183,14 @@ class OperationGraph:
             past |= self._nodes[parent].mask
         return past
 
-    def _continues(self, operation: Operation, before: Node) -> bool:
-        """Whether `prev` is of the author, or of an earlier generation where the author rotates to its key."""
-        if isinstance(operation.body, Rotate):
-            return before.line == self.line_of(operation.body.previous)
-        return before.author == operation.author
+    @staticmethod
+    def _continues(operation: Operation, before: Node) -> bool:
+        """Whether `prev` is of the author, or of the key that the author takes the place of."""
+        body = operation.body
+        return before.author == (body.previous if isinstance(body, Rotate) else operation.author)
 
     def _note_author(self, node: Node) -> None:
         author, line, seq = node.author, node.line or node.author, node.operation.seq
-        if line != author:
-            self._lines[author] = line, node.generation
         same_seq = self._chains.setdefault(line, {}).setdefault(seq, [])
         same_seq.append(node)
         if len(same_seq) > 1:
@@ -202,6 +198,9 @@ class OperationGraph:
         last = self._last.get(author)
         if last is None or last.operation.seq <= seq:
             self._last[author] = node
+        last = self._last_of_line.get((author, line))
+        if last is None or last.operation.seq <= seq:
+            self._last_of_line[author, line] = node
 
     @staticmethod
     def parents(operation: Operation) -> Iterator[OperationId]:
@@ -221,12 +220,11 @@ class OperationGraph:
                 stack.extend(self.parents(self._nodes[current].operation))
         return seen
 
-    def last_in_past(self, node: Node, key: PublicKey) -> tuple[OperationId, ...]:
-        """The last operations of a key's line among the ancestors of a node; several only after a fork.
+    def last_in_past(self, node: Node, line: PublicKey) -> tuple[OperationId, ...]:
+        """The last operations of a line among the ancestors of a node; several only after a fork.
 
         Nothing is ever added below a node, so each answer is worked out once.
         """
-        line = self.line_of(key)
         if line not in self._chains:
             return ()
         asked = node.operation_id, line

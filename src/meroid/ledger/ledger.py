@@ -158,8 +158,9 @@ class Ledger:
         return tuple(sorted(node.operation_id for node in heads))
 
     def last_of(self, key: PublicKey) -> Node | None:
-        """The last operation of a key, valid or not, which its next one continues."""
-        return self._graph.last_of(key)
+        """The last operation of a key, valid or not, which its next one continues; of a member, in its line."""
+        member = self._state.members.get(key)
+        return self._graph.last_of(key, None if member is None else member.line)
 
     def _valid_below(self, heads: Iterable[OperationId]) -> set[OperationId]:
         """The nearest valid operations at or below these."""
@@ -198,8 +199,9 @@ class Ledger:
         if not node.own.valid:
             return node.own
         verdict = self._standings.of(node)
-        for suspension in self._state.suspensions.get(self._state.key_now(node.author), ()) if verdict.valid else ():
-            if not self._graph.on_chain(node, suspension.tips):
+        suspensions = (each for of_key in self._state.suspensions.values() for each in of_key)
+        for suspension in suspensions if verdict.valid else ():
+            if suspension.line == node.line and not self._graph.on_chain(node, suspension.tips):
                 return held("author_suspended", suspension.by.operation_id)
         return verdict
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from meroid.ids import OperationId
 from meroid.keys.commitment import WrongNextKeysError, check_next_keys
-from meroid.keys.public import BadSignatureError, verify_signature
+from meroid.keys.public import BadSignatureError, PublicKey, verify_signature
 from meroid.ledger.capability import Capability
 from meroid.ledger.evaluate import is_senior
 from meroid.ledger.graph import Node, OperationGraph, Rank
@@ -62,6 +62,14 @@ def author_is_member(asked: Asked) -> str | None:
     return "not_a_member" if asked.member is None else None
 
 
+def chain_is_of_member(asked: Asked) -> str | None:
+    """A member goes on with the chain of its membership; another beginning would be out of reach of its cuts."""
+    if asked.member is None or isinstance(asked.body, Join | Rotate):
+        return None
+    here = asked.node.line, asked.node.generation
+    return None if here == (asked.member.line, asked.member.generation) else "chain_of_another"
+
+
 def admission_is_named(asked: Asked) -> str | None:
     """`auth` names the admission that counts at this cut."""
     if asked.member is None:
@@ -87,12 +95,20 @@ def gives_no_more_than_held(asked: Asked) -> str | None:
 def invitee_is_new(asked: Asked) -> str | None:
     """A member isn't invited again."""
     assert isinstance(asked.body, Invite)  # noqa: S101  # the table puts it here
-    return "already_member" if asked.body.invitee in asked.state.members else None
+    if asked.body.invitee is None:
+        return None
+    return _entry_fault(asked, asked.body.invitee)
+
+
+def _entry_fault(asked: Asked, key: PublicKey) -> str | None:
+    if key in asked.state.members:
+        return "already_member"
+    return None if asked.state.key_now(key) == key else "key_retired"
 
 
 def joiner_is_new(asked: Asked) -> str | None:
-    """A member can't join again."""
-    return "already_member" if asked.node.author in asked.state.members else None
+    """A member can't join again, nor a key that was rotated away: it may be in a thief's hands."""
+    return _entry_fault(asked, asked.node.author)
 
 
 def invitation_admits(asked: Asked) -> str | None:
@@ -131,7 +147,7 @@ def join_waits(asked: Asked) -> str | None:
         return "join_needs_no_admission"
     if body.invitation not in asked.state.invitations:
         return "no_such_invitation"
-    return "already_member" if join.author in asked.state.members else None
+    return _entry_fault(asked, join.author)
 
 
 def target_is_member(asked: Asked) -> str | None:
@@ -158,7 +174,7 @@ def revoker_is_senior(asked: Asked) -> str | None:
 def frontier_is_of_target(asked: Asked) -> str | None:
     """A frontier names operations of the member whom it is about."""
     assert isinstance(asked.body, Revoke | Remove)  # noqa: S101  # the table puts it here
-    line = asked.graph.line_of(asked.body.member)
+    line = asked.state.members[asked.body.member].line
     of_target = all(asked.graph[tip].line == line for tip in asked.body.frontier)
     return None if of_target else "frontier_of_another"
 
@@ -178,8 +194,10 @@ def next_key_was_committed(asked: Asked) -> str | None:
         check_next_keys(member.next_keys, asked.node.author, keys.sealing, keys.next_keys)
     except WrongNextKeysError:
         return "not_the_next_key"
-    line = asked.graph.line_of(member.key)
-    of_line = all(asked.graph[tip].line == line for tip in asked.body.frontier)
+    prev = asked.node.operation.prev
+    if prev is None or asked.graph[prev].line != member.line:
+        return "chain_of_another"
+    of_line = all(asked.graph[tip].line == member.line for tip in asked.body.frontier)
     return None if of_line else "frontier_of_another"
 
 
@@ -250,7 +268,7 @@ def place(graph: OperationGraph, state: MembershipState, node: Node) -> None:
     if isinstance(body, Rotate):
         before = state.members[body.previous]
         node.rank = node.decided_at = before.rank
-        node.line, node.generation = graph.line_of(before.key), graph.generation_of(before.key) + 1
+        node.line, node.generation = before.line, before.generation + 1
         return
     member = asked.member
     if member is None:
@@ -259,6 +277,23 @@ def place(graph: OperationGraph, state: MembershipState, node: Node) -> None:
     node.sources = {capability: member.sources[capability] for capability in relied_on(node)}
     node.decided_at = _decided_at(graph, node)
     node.suspends = suspends(asked)
+    node.targets = {key: _lines(state, key) for key in _named(body)}
+
+
+def _named(body: Body) -> tuple[PublicKey, ...]:
+    match body:
+        case Grant(member=key) | Revoke(member=key):
+            return (key,)
+        case Remove(member=key, cascade=cascade):
+            return (key, *cascade)
+        case _:
+            return ()
+
+
+def _lines(state: MembershipState, key: PublicKey) -> tuple[PublicKey, ...]:
+    """The line of a member, and what its key may have begun by itself beside it."""
+    line = state.members[key].line
+    return (line,) if line == key else (line, key)
 
 
 def _decided_at(graph: OperationGraph, node: Node) -> Rank:
@@ -273,6 +308,7 @@ def _decided_at(graph: OperationGraph, node: Node) -> Rank:
 
 _FOR_ALL: Final[tuple[Rule, ...]] = (
     author_is_member,
+    chain_is_of_member,
     admission_is_named,
     capability_is_held,
     epoch_is_known,

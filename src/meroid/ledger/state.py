@@ -16,10 +16,13 @@ class Member:
     """A current member.
 
     `admission` is the operation that made it one (the `auth` of its operations); `sources` says
-    which operations give each capability: the admission, or grants.
+    which operations give each capability: the admission, or grants. `line` and `generation` say
+    where the key stands after rotations (rule 11).
     """
 
     key: PublicKey
+    line: PublicKey
+    generation: int
     admission: OperationId
     rank: Rank
     sealing: bytes
@@ -119,7 +122,8 @@ class MembershipState:
 
     def cuts_of(self, key: PublicKey) -> tuple[Cut, ...]:
         """What cuts the operations of a key's line."""
-        return self.cuts.get(self.lines.get(key, key), ())
+        line = self.lines.get(key, key)
+        return self.cuts.get(line, ()) + (self.cuts.get(key, ()) if line != key else ())
 
     def usable_epochs(self) -> tuple[Epoch, ...]:
         """Epochs that may encrypt new writes, the latest known first."""

@@ -11,6 +11,7 @@ from meroid.account.seed import Seed
 from meroid.errors import ConflictError, ForbiddenError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
+from meroid.keys.signer import Secret
 from meroid.ledger.operation import MemberKeys
 from meroid.service.ports.accounts import AccountRecord, ClientKeyRecord
 from meroid.service.ports.seeds import SeedSealer
@@ -64,6 +65,14 @@ class KeyRing:
 
         self._store.write(work)
         return record
+
+    def words(self, account_id: AccountId) -> Secret:
+        """The phrase of an account: for the terminal of this machine, never over HTTP.
+
+        Raises:
+            NotYourIdentityError: the account keeps no seed on this node.
+        """
+        return self._seed(account_id).words()
 
     def generate(self, account_id: AccountId, at: int) -> PublicKey:
         """Take the account's next free slot.

@@ -10,11 +10,12 @@ from meroid.store.errors import StoreConflictError
 from meroid.store.repository import Repository
 
 _ADD = "INSERT INTO accounts (account_id, sealed_seed, device, created_at, owner) VALUES (?, ?, ?, ?, ?)"
-_GET = "SELECT account_id, sealed_seed, device, created_at, owner FROM accounts WHERE account_id = ?"
-_OWNER = "SELECT account_id, sealed_seed, device, created_at, owner FROM accounts WHERE owner = 1"
+_GET = "SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at FROM accounts WHERE account_id = ?"
+_OWNER = "SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at FROM accounts WHERE owner = 1"
 _LIST = """
-SELECT account_id, sealed_seed, device, created_at, owner FROM accounts ORDER BY created_at, account_id
+SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at FROM accounts ORDER BY created_at, account_id
 """
+_SET_BACKED_UP = "UPDATE accounts SET backed_up_at = ? WHERE account_id = ?"
 _KEY_LOG = "SELECT entry FROM key_log WHERE account_id = ? ORDER BY sequence"
 # The log is one chain: an entry goes to its end or nowhere.
 _APPEND_KEY_LOG = """
@@ -80,6 +81,10 @@ class SqlAccounts(Repository):
     def list(self) -> Sequence[AccountRecord]:
         """All accounts, oldest first."""
         return tuple(map(_account, self._session.all(_LIST)))
+
+    def set_backed_up(self, account_id: AccountId, at: int) -> None:
+        """Note that the words of an account were written down and confirmed."""
+        self._session.run(_SET_BACKED_UP, (at, account_id))
 
     def key_log(self, account_id: AccountId) -> Sequence[bytes]:
         """The entries of a key log in order."""
@@ -154,6 +159,7 @@ def _account(row: tuple[Any, ...]) -> AccountRecord:
         device=row[2],
         created_at=row[3],
         owner=bool(row[4]),
+        backed_up_at=row[5],
     )
 
 

@@ -79,6 +79,7 @@ accounts = _table(
     _whole("device", "number of this device in the derivation tree"),
     _whole("created_at", "when it was stored here, ms"),
     _whole("owner", "1 for the node's own account", CheckConstraint("owner IN (0, 1)", name="owner")),
+    _whole("backed_up_at", "when its words were confirmed, ms; NULL until then", nullable=True),
     PrimaryKeyConstraint("account_id"),
     Index(
         "uq_accounts_owner", "owner", unique=True, sqlite_where=text("owner = 1"), postgresql_where=text("owner = 1")

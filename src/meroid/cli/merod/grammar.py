@@ -28,6 +28,9 @@ def parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", help="make a node"))
     run = commands.add_parser("run", aliases=["up"], help="run a node until Ctrl-C")
     run.add_argument("--auth-mode", choices=["proxy", "embedded"], help="instead of the one in config.toml")
+    account = commands.add_parser("account", help="the node's own account, on this machine only")
+    actions = account.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("backup", help="show the 24 words once, and confirm three of them")
     return top
 
 

@@ -1,10 +1,13 @@
 """What `merod run` says when it starts."""
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from meroid.cli.merod.grammar import known_home
 
 if TYPE_CHECKING:
     from meroid.app import Node
@@ -23,6 +26,7 @@ def greet(node: "Node") -> None:
             "whoever reaches this address acts for the node: only programs of this machine (auth mode: proxy); "
             "browsers from loopback pages only"
         )
+    say += _backup(node)
     say += ["next:", *(f"  {command}" for command in _commands(node, addresses[0]))]
     print("\n".join(say), flush=True)
 
@@ -37,8 +41,17 @@ def _first_owner(node: "Node") -> Iterable[str]:
     return [f"no owner yet; the set-up code lies in {where}"]
 
 
+def _backup(node: "Node") -> Iterable[str]:
+    """One line at each start until the words of the node's own account were confirmed (`design.md` §4)."""
+    owner = node.store.read(lambda tx: tx.accounts.owner())
+    if owner is None or owner.backed_up_at is not None:
+        return []
+    command = how_to_type(node.settings.home, "account", "backup")
+    return [f"no backup of its account yet; with the node stopped: {command}"]
+
+
 def _commands(node: "Node", url: str) -> list[str]:
-    name, meroctl = node.settings.name, _meroctl()
+    name, meroctl = node.settings.name, _program("meroctl")
     add = f"{meroctl} node add {name} {url}"
     generate = f"{meroctl} --node {name} context identity generate"
     if node.settings.auth_mode == "embedded":
@@ -46,11 +59,18 @@ def _commands(node: "Node", url: str) -> list[str]:
     return [add, generate, f"{meroctl} --node {name} context ls"]
 
 
-def _meroctl() -> str:
-    """How to type `meroctl` here: by its name where it is found, else by the path beside this program."""
-    beside = Path(sys.argv[0]).with_name("meroctl")
-    if shutil.which("meroctl") or not beside.exists():
-        return "meroctl"
+def how_to_type(directory: Path, *words: str) -> str:
+    """A command for the node in this directory, with its home where that isn't found without being named."""
+    known = Path(known_home()).expanduser().absolute()
+    where = [] if directory.parent == known else ["--home", str(directory.parent)]
+    return shlex.join([_program("merod"), *where, "--node-name", directory.name, *words])
+
+
+def _program(name: str) -> str:
+    """How to type a program here: by its name where it is found, else by the path beside this one."""
+    beside = Path(sys.argv[0]).with_name(name)
+    if shutil.which(name) or not beside.exists():
+        return name
     try:
         return str(beside.relative_to(Path.cwd()))
     except ValueError:

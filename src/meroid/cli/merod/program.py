@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -11,8 +10,9 @@ from typing import Final
 
 import structlog
 
-from meroid.cli.merod.grammar import known_home, meaningless, parser
-from meroid.cli.merod.greeting import greet
+from meroid.cli.merod.account import back_up
+from meroid.cli.merod.grammar import meaningless, parser
+from meroid.cli.merod.greeting import greet, how_to_type
 from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
 from meroid.errors import InvalidInputError, MeroidError
 from meroid.vault.process import harden_process
@@ -36,6 +36,8 @@ def main() -> int:
         home = Path(arguments.home).expanduser().absolute()
         if arguments.command == "init":
             _init(arguments, home)
+        elif arguments.command == "account":
+            back_up(load_settings(home, arguments.node_name))
         else:
             _run(arguments, home)
     except MeroidError as error:
@@ -77,14 +79,7 @@ def _init(arguments: argparse.Namespace, home: Path) -> None:
     finally:
         node.close()
     write_config(settings)
-    print(f"initialised node {arguments.node_name!r}; run it with: {_run_command(home, arguments.node_name)}")
-
-
-def _run_command(home: Path, name: str) -> str:
-    """How to run the node from here: with its home, where that isn't found without being named."""
-    known = Path(known_home()).expanduser().absolute()
-    where = [] if home == known else ["--home", str(home)]
-    return shlex.join(["merod", *where, "--node-name", name, "run"])
+    print(f"initialised node {arguments.node_name!r}; run it with: {how_to_type(directory, 'run')}")
 
 
 def _owner_password(arguments: argparse.Namespace) -> str:

@@ -185,6 +185,7 @@ def _accounts() -> None:
         _whole("device"),
         _whole("created_at"),
         _whole("owner", sa.CheckConstraint("owner IN (0, 1)", name=op.f("ck_accounts_owner"))),
+        _whole("backed_up_at", nullable=True),
         sa.PrimaryKeyConstraint("account_id", name=op.f("pk_accounts")),
         sqlite_strict=True,
     )

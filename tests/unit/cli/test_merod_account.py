@@ -1,0 +1,111 @@
+"""`merod account backup` on a real terminal (a pseudo-terminal of this machine)."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from meroid.app import Node, initialise_node, open_vaulted
+from meroid.config import Settings, load_settings, write_config
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    made = Settings(
+        home=tmp_path / "n", name="n", auth_mode="proxy", listen=(("127.0.0.1", 1),), swarm=(("127.0.0.1", 1),)
+    )
+    made.home.mkdir(mode=0o700)
+    initialise_node(made).close()
+    write_config(made)
+    return load_settings(tmp_path, "n")
+
+
+class Terminal:
+    """A person at `merod … account backup`."""
+
+    def __init__(self, home: Path) -> None:
+        ours, theirs = pty.openpty()
+        command = [
+            sys.executable,
+            "-m",
+            "meroid.cli.merod",
+            "--home",
+            str(home),
+            "--node-name",
+            "n",
+            "account",
+            "backup",
+        ]
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        self._ours = ours
+        self.seen = ""
+
+    def until(self, text: str) -> str:
+        while text not in self.seen:
+            self.seen += os.read(self._ours, 4096).decode()
+        return self.seen
+
+    def type(self, text: str) -> None:
+        os.write(self._ours, text.encode() + b"\n")
+
+    def end(self) -> int:
+        try:
+            while chunk := os.read(self._ours, 4096):
+                self.seen += chunk.decode()
+        except OSError:  # the other side is closed
+            pass
+        os.close(self._ours)
+        return self.process.wait(20)
+
+
+def backed_up(settings: Settings, answer: Callable[[str], str]) -> tuple[int, str, bool]:
+    terminal = Terminal(settings.home.parent)
+    shown = terminal.until("Press Enter")
+    words = {int(place): word for place, word in re.findall(r"(\d+)\. ([a-z]+)", shown)}
+    assert sorted(words) == list(range(1, 25))
+    terminal.type("")
+    for _ in range(3):
+        asked = re.findall(r"Word (\d+): ", terminal.until("Word ") and terminal.until(": "))
+        while not asked:
+            asked = re.findall(r"Word (\d+): ", terminal.until(": "))
+        terminal.seen = ""
+        terminal.type(answer(words[int(asked[-1])]))
+    code = terminal.end()
+    node = Node(settings, open_vaulted(settings, make=False))
+    owner = node.store.read(lambda tx: tx.accounts.owner())
+    node.close()
+    assert owner is not None
+    return code, terminal.seen, owner.backed_up_at is not None
+
+
+def test_the_words_are_shown_once_and_the_backup_is_noted_when_three_are_confirmed(settings: Settings) -> None:
+    code, seen, noted = backed_up(settings, lambda word: word)
+
+    assert (code, noted) == (0, True)
+    assert "confirmed" in seen
+
+
+def test_a_wrong_word_notes_nothing(settings: Settings) -> None:
+    code, seen, noted = backed_up(settings, lambda word: word[::-1] + "x")
+
+    assert (code, noted) == (1, False)
+    assert "phrase_not_confirmed" in seen
+
+
+def test_without_a_terminal_no_word_is_shown(settings: Settings) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "meroid.cli.merod", "--home", str(settings.home.parent), "-n", "n", "account", "backup"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    assert "needs_terminal" in ran.stderr
+    assert ran.stdout == ""
