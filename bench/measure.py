@@ -27,6 +27,7 @@ class Figure:
     """One line of a report.
 
     Attributes:
+        name: a part of the figure before it is indented.
         floor: what the value is held against, in the same unit.
         ratio: how near the value comes to its floor; more is better.
         target: the least ratio that was asked for.
@@ -44,10 +45,11 @@ class Figure:
         """Whether the target is met; nothing without a target."""
         return None if self.target is None else self.ratio is not None and self.ratio >= self.target
 
-    def as_json(self) -> str:
-        """One line of JSON."""
-        names = ("name", "value", "unit", "floor", "ratio", "target", "ok")
-        return json.dumps({name: getattr(self, name) for name in names})
+    def as_json(self, *above: str) -> str:
+        """One line of JSON; what stands above goes before the name."""
+        names = ("value", "unit", "floor", "ratio", "target", "ok")
+        path = " / ".join((*above, self.name.strip()))
+        return json.dumps({"name": path} | {name: getattr(self, name) for name in names}, ensure_ascii=False)
 
 
 def timed(work: Callable[[], object], calls: int) -> Work:
@@ -167,6 +169,16 @@ class Section:
     about: str
     figures: list[Figure] = field(default_factory=list)
 
+    def as_json(self) -> Iterator[str]:
+        """The figures as lines of JSON, named by their place."""
+        whole = ""
+        for figure in self.figures:
+            if figure.name.startswith(" "):
+                yield figure.as_json(self.title, whole)
+            else:
+                whole = figure.name
+                yield figure.as_json(self.title)
+
 
 class Report:
     """Figures in sections; prints a table, or JSON lines."""
@@ -217,8 +229,7 @@ class Report:
         """Print everything."""
         for section in self.sections:
             if as_json:
-                for figure in section.figures:
-                    print(figure.as_json())
+                print("\n".join(section.as_json()))
             else:
                 print(f"\n{section.title}\n{section.about}\n\n{_table(section.figures)}")
         sys.stdout.flush()

@@ -18,13 +18,14 @@ from typing import Final
 
 import wasmtime
 from bench.bare_call import Bare
-from bench.measure import Report, Rounds, Stopwatch, Work, arguments, in_turn, timed, timed_together
-from bench.processes import NodeProcess, RemoteContext
+from bench.many_callers import MOST_CALLERS, callers_over_http, group_commit, parallel_runs
+from bench.measure import Report, Rounds, Stopwatch, Work, arguments, in_turn, timed
+from bench.processes import NodeProcess
 from tests.kv_store import kv_store_bytecode
 from tests.node_world import Machine
 from tests.simulators.transport import Network
 
-from meroid.ids import BlobId, ContextId
+from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
 from meroid.ledger.ledger import Ledger
 from meroid.runtime import wasm
@@ -33,14 +34,11 @@ from meroid.service import execution
 from meroid.service.execution import Call
 from meroid.service.feed import EventFeed
 from meroid.service.payload import DeltaPayload
-from meroid.service.ports.runtime import Invocation
 from meroid.store.sqlite import SqliteStore
 from meroid.store.state import SqlState
 
 TARGETS: Final = {"set": 0.5, "get": 0.7}
 SAME_COST: Final = 1 / 1.2
-PARALLEL: Final = 1.6
-SPIN_S: Final = 0.006
 LIBRARIES: Final = "argon2, cryptography, joserfc.jws, nacl, sqlcipher3, starlette, structlog, uvicorn, wasmtime, zenoh"
 ARGUMENTS: Final[dict[str, dict[str, object]]] = {"set": {"key": "k", "value": "v"}, "get": {"key": "k"}}
 FLOOR: Final = {"set": ("bare run", "bare sign", "bare encrypt", "bare commit"), "get": ("bare run",)}
@@ -170,61 +168,6 @@ def context_sizes(report: Report, machine: Machine, sizes: tuple[int, ...]) -> N
         report.cost(f"with {length} deltas", measured[length], floor=measured[short], ratio=ratio, target=SAME_COST)
 
 
-def group_commit(report: Report, machine: Machine, callers: tuple[int, ...]) -> None:
-    """Callers at the same time, each in a context of its own."""
-    application = machine.install()
-    calls = [caller_of(machine, *machine.create(application), "set") for _ in range(max(callers))]
-    grouped: dict[int, list[float]] = {count: [] for count in callers}
-
-    def together(count: int) -> Work:
-        each = max(10, 200 // count)
-        work = timed_together(lambda number: calls[number](), count, each)
-
-        def run() -> float:
-            before = machine.node.store.commits
-            cost = work()
-            grouped[count].append(count * each / (machine.node.store.commits - before))
-            return cost
-
-        return run
-
-    measured = in_turn({str(count): together(count) for count in callers}, rounds=9)
-    report.section(
-        "Callers of `set` at the same time, each in a context of its own",
-        "The writer commits everything that waits at once, so callers share a flush of the disk; what is left is\n"
-        "Python, on one core. The floor is one caller.",
-    )
-    first = str(callers[0])
-    for count in callers:
-        ratio = measured.ratio(first, str(count))
-        report.rate(f"{count} callers", measured[str(count)], floor=measured[first], ratio=ratio)
-        report.amount("  calls in a commit", sum(grouped[count]) / len(grouped[count]), "calls")
-
-
-def parallel_runs(report: Report, node: NodeProcess) -> None:
-    """A method that works for some milliseconds in WASM, from one caller and from fifty."""
-    caller = node.caller()
-    application = caller.install(spinner(), node.folder)
-    places = [caller.create(application) for _ in range(10)]
-    callers = [node.caller() for _ in range(50)]
-
-    def call(number: int) -> RemoteContext:
-        place = places[number % len(places)]
-        place.call(callers[number], place.request("spin"))
-        return place
-
-    measured = in_turn({"one": timed_together(call, 1, 40), "fifty": timed_together(call, 50, 4)}, rounds=9)
-    for each in (caller, *callers):
-        each.close()
-    report.section(
-        f"A method that works {SPIN_S * 1e3:.0f} ms in WASM, over HTTP from this process",
-        "Runs of different contexts go on side by side: WASM doesn't hold Python's lock.",
-    )
-    report.rate("1 caller, 1 context", measured["one"])
-    ratio = measured.ratio("one", "fifty")
-    report.rate("50 callers, 10 contexts", measured["fifty"], floor=measured["one"], ratio=ratio, target=PARALLEL)
-
-
 def starting(report: Report, rounds: int) -> None:
     """From `merod run` to the first answer: one node, and three at once."""
     nodes = [NodeProcess() for _ in range(3)]
@@ -267,36 +210,6 @@ def imported(names: str) -> float:
     return time.perf_counter() - began
 
 
-def spinner() -> bytes:
-    """A module whose `spin` takes about `SPIN_S` on this machine."""
-    runtime = WasmRuntime()
-    trial = 1_000_000
-    seconds = in_turn({"spin": timed(spin(runtime, spinning(trial)), 1)}, rounds=3)["spin"]
-    return spinning(int(trial * SPIN_S / seconds))
-
-
-def spin(runtime: WasmRuntime, bytecode: bytes) -> Callable[[], object]:
-    """Runs `spin` of a module."""
-    blob_id = BlobId(os.urandom(32))
-    invocation = Invocation(
-        method="spin", input=b"{}", context_id=ContextId(bytes(32)), executor=PublicKey(bytes(32)), at=0
-    )
-    return lambda: runtime.run(blob_id, lambda: bytecode, invocation, lambda _: None)
-
-
-def spinning(turns: int) -> bytes:
-    """A module whose `spin` counts to a number."""
-    return bytes(
-        wasmtime.wat2wasm(f"""(module
-          (memory (export "memory") 1)
-          (func (export "init"))
-          (func (export "spin") (local $n i64)
-            (loop $on
-              (local.set $n (i64.add (local.get $n) (i64.const 1)))
-              (br_if $on (i64.lt_u (local.get $n) (i64.const {turns}))))))""")
-    )
-
-
 def main() -> None:
     """Measure and report."""
     options = arguments(__doc__)
@@ -310,7 +223,10 @@ def main() -> None:
             calls = {method: call_in_parts(report, machine, remote, method, folder, rounds) for method in TARGETS}
             call_over_http(report, calls)
             context_sizes(report, machine, sizes)
-            group_commit(report, machine, (1, 10, 50))
+            application = machine.install()
+            places = [machine.create(application) for _ in range(MOST_CALLERS)]
+            group_commit(report, machine, [caller_of(machine, *place, "set") for place in places])
+            callers_over_http(report, node, ARGUMENTS["set"])
             parallel_runs(report, node)
             starting(report, 3 if options.quick else 9)
         finally:

@@ -36,17 +36,21 @@ def test_a_figure_is_ok_when_it_comes_near_enough_to_its_floor(
     assert Figure(name="x", value=1, unit="s", ratio=ratio, target=target).ok is ok
 
 
-def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_one_object_a_line_with_a_name_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     report = Report()
     report.section("Title", "About.")
     report.cost("call", 0.002, floor=0.001, ratio=0.5, target=0.4)
+    report.amount("  part", 3, "µs")
     report.rate("calls", 0.002)
 
     report.show(as_json=True)
 
+    bare = dict.fromkeys(("floor", "ratio", "target", "ok"))
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
-        {"name": "call", "value": 2.0, "unit": "ms", "floor": 1.0, "ratio": 0.5, "target": 0.4, "ok": True},
-        {"name": "calls", "value": 500.0, "unit": "calls/s", "floor": None, "ratio": None, "target": None, "ok": None},
+        bare
+        | {"name": "Title / call", "value": 2.0, "unit": "ms", "floor": 1.0, "ratio": 0.5, "target": 0.4, "ok": True},
+        bare | {"name": "Title / call / part", "value": 3, "unit": "µs"},
+        bare | {"name": "Title / calls", "value": 500.0, "unit": "calls/s"},
     ]
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.cast import GENERATIONS_PLAYED, Person, Story, deliver
 
 from meroid.ids import OperationId
-from meroid.ledger.authoring import NotAMemberError
+from meroid.ledger.authoring import NotAMemberError, compose
 from meroid.ledger.capability import Capability
 from meroid.ledger.ledger import Ledger
-from meroid.ledger.operation import VerifiedOperation
+from meroid.ledger.operation import Join, VerifiedOperation
 from meroid.ledger.verdict import Verdict
+from meroid.ledger.verify import sign_operation
 
 NAMES = ("ann", "bob", "cat")
-ACTIONS = ("write", "rekey", "grant", "revoke", "remove", "leave", "rotate", "invite", "open", "hear")
+ACTIONS = ("write", "rekey", "grant", "revoke", "remove", "leave", "rotate", "invite", "open", "again", "next", "hear")
 SLOW = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -55,6 +58,8 @@ class Play:
                     self.say(person.leave())
                 case "invite":
                     self.bring_in(person)
+                case "again" | "next" if other.generation < GENERATIONS_PLAYED - 1:
+                    self.bring_back(person, other, ahead=int(action == "next"))
                 case "open":
                     self.bring_in_openly(person)
                 case _:
@@ -71,6 +76,18 @@ class Play:
         self.say(invitation)
         newcomer.hear(self.story.said)
         self.say(newcomer.join(invitation))
+
+    def bring_back(self, inviter: Person, other: Person, ahead: int) -> None:
+        """Somebody's key of now, or the next one, is invited and joins, with a chain that begins anew."""
+        person = Person(other.name)
+        person.generation = other.generation + ahead
+        invitation = inviter.invite(person)
+        person.hear(self.story.said)
+        person.hear([invitation])
+        body = Join(invitation=invitation.operation_id, keys=person.keys, proof=None)
+        fields = compose(person.ledger, person.key, body, epoch=None)
+        self.say(invitation)
+        self.say(sign_operation(replace(fields, seq=1, prev=None), person.signer))
 
     def bring_in_openly(self, inviter: Person) -> None:
         newcomer = self.newcomer()
@@ -115,6 +132,7 @@ def test_every_order_of_arrival_gives_the_same_verdicts_and_members(
 
     assert judged(one) == judged(other)
     assert one.state.members == other.state.members
+    assert (one.state.lines, one.state.rotated) == (other.state.lines, other.state.rotated)
     assert {e for e, known in one.state.epochs.items() if known.usable} == {
         e for e, known in other.state.epochs.items() if known.usable
     }

@@ -146,6 +146,7 @@ class _Builder:
         self._void: dict[OperationId, Verdict] = {}
         self._lines: dict[PublicKey, PublicKey] = {}
         self._rotated: dict[PublicKey, PublicKey] = {}
+        self._retired: set[PublicKey] = set()
 
     def build(self, allowed: list[Node], fallen: dict[OperationId, Verdict]) -> MembershipState:
         genesis = allowed[0].operation.body
@@ -184,6 +185,7 @@ class _Builder:
             void=self._void,
             lines=self._lines,
             rotated=self._rotated,
+            retired=frozenset(self._retired),
         )
 
     def _apply(self, node: Node) -> None:
@@ -222,9 +224,10 @@ class _Builder:
             self._lines.setdefault(node.author, line)
             if node.operation_id in fallen:
                 continue
-            self._rotated[line] = node.author
             member, body = self._of_line.get(line), node.operation.body
             assert isinstance(body, Rotate)  # noqa: S101  # the caller chose them
+            self._rotated[line] = node.author
+            self._retired.add(body.previous)
             if member is not None and member.admission == node.operation.auth:
                 self._of_line[line] = replace(
                     member,

@@ -220,6 +220,12 @@ class OperationGraph:
                 stack.extend(self.parents(self._nodes[current].operation))
         return seen
 
+    def tips_of(self, line: PublicKey) -> tuple[Node, ...]:
+        """The operations of a line that none of it continues; several only after a fork."""
+        nodes = [node for same_seq in self._chains.get(line, {}).values() for node in same_seq]
+        followed = {node.operation.prev for node in nodes}
+        return tuple(node for node in nodes if node.operation_id not in followed)
+
     def last_in_past(self, node: Node, line: PublicKey) -> tuple[OperationId, ...]:
         """The last operations of a line among the ancestors of a node; several only after a fork.
 

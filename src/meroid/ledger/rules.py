@@ -103,7 +103,7 @@ def invitee_is_new(asked: Asked) -> str | None:
 def _entry_fault(asked: Asked, key: PublicKey) -> str | None:
     if key in asked.state.members:
         return "already_member"
-    return None if asked.state.key_now(key) == key else "key_retired"
+    return "key_retired" if key in asked.state.retired else None
 
 
 def joiner_is_new(asked: Asked) -> str | None:

@@ -100,8 +100,8 @@ class MembershipState:
 
     `void` holds the verdicts of membership operations that their own cut allowed and this cut
     voids; deltas are judged one by one against `cuts`, `void` and `suspensions`. `lines` names the line
-    of each key that was rotated to, `rotated` the current key of each line that was rotated; `cuts`
-    goes by line, everything else by current key.
+    of each key that was rotated to, `rotated` the current key of each line that was rotated, `retired` the
+    keys that were rotated away; `cuts` goes by line, everything else by current key.
     """
 
     policy: Policy
@@ -114,6 +114,7 @@ class MembershipState:
     void: Mapping[OperationId, Verdict] = field(default_factory=dict)
     lines: Mapping[PublicKey, PublicKey] = field(default_factory=dict)
     rotated: Mapping[PublicKey, PublicKey] = field(default_factory=dict)
+    retired: frozenset[PublicKey] = frozenset()
 
     def key_now(self, key: PublicKey) -> PublicKey:
         """The current client key of the line that a key belongs to."""

@@ -64,8 +64,9 @@ def member_of(replica: Replica, key: PublicKey, *, needs: Capability | None = No
     """
     state = replica.ledger.state
     member = state.members.get(key)
-    if key in replica.notices:
-        raise MembershipEndedError(f"the membership of {key} ended with operation {replica.notices[key]}")
+    noticed = replica.noticed(key)
+    if noticed is not None:
+        raise MembershipEndedError(f"the membership of {key} ended with operation {noticed}")
     if member is None:
         ended = next((cut for cut in state.cuts_of(key) if cut.ends_membership), None)
         now = state.key_now(key)

@@ -24,7 +24,7 @@ from meroid.service import requests
 from meroid.service.applications import CHUNK_BYTES, ApplicationService, ApplicationTooLargeError
 from meroid.service.intake import Intake
 from meroid.service.keyring import KeyRing
-from meroid.service.peering import BadPeerAnswerError, Channel, MembershipNoticeError, ask_peer
+from meroid.service.peering import BadPeerAnswerError, Channel, MembershipNoticeError, PeerRefusedError, ask_peer
 from meroid.service.ports.store import Store
 from meroid.service.ports.transport import Transport
 from meroid.service.replica import Replica
@@ -92,7 +92,7 @@ class CatchUp:
         answered = received = 0
         for channel, keys in asked:
             try:
-                received += self.from_member(replica, channel, keys)
+                received += self._as_any(replica, channel, keys)
                 answered += 1
                 replica.notices.pop(keys.public_key, None)
             except MembershipNoticeError as problem:
@@ -103,6 +103,26 @@ class CatchUp:
         with replica.lock:
             complete = not replica.pending and not replica.waiting
         return SyncReport(asked=len(asked), answered=answered, received=received, complete=complete)
+
+    def _as_any(self, replica: Replica, channel: Channel, keys: ClientKeys) -> int:
+        """Ask as an identity, and where it isn't known yet, as the keys that it was rotated from, the last first."""
+        try:
+            return self.from_member(replica, channel, keys)
+        except MembershipNoticeError:
+            raise
+        except PeerRefusedError:
+            now = replica.ledger.state.key_now
+            before = [
+                each
+                for each in self._keys.of_context(replica.context_id)
+                if each.public_key != keys.public_key and now(each.public_key) == keys.public_key
+            ]
+            for earlier in sorted(before, key=lambda each: -each.path.generation):
+                try:
+                    return self.from_member(replica, channel, earlier)
+                except PeerRefusedError:
+                    continue
+            raise
 
     def from_member(self, replica: Replica, channel: Channel, keys: ClientKeys) -> int:
         """Everything that one member has and this node lacks; gives the number of operations.

@@ -222,7 +222,7 @@ class ContextService:
         replica = self._seen_by(principal, context_id)
         report = self._replication.repair(replica)
         with replica.lock:
-            members = replica.ledger.state.members.keys() - replica.notices.keys()
+            members = {key for key in replica.ledger.state.members if replica.noticed(key) is None}
             own = [principal.bound_executor] if principal.bound_executor else self._own_keys(principal, context_id)
             if members.isdisjoint(own):
                 member_of(replica, own[-1])
@@ -236,7 +236,7 @@ class ContextService:
         replica = self._replicas.find(context_id)
         if replica is None:
             return False
-        members = replica.ledger.state.members.keys() - replica.notices.keys()
+        members = {key for key in replica.ledger.state.members if replica.noticed(key) is None}
         keys = [principal.bound_executor] if principal.bound_executor else self._own_keys(principal, context_id)
         return any(key in members and replica.ledger.state.members[key].may(Capability.READ) for key in keys)
 

@@ -39,6 +39,8 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "author_removed": ("the membership of the author ended", "ask for a new invitation"),
     "capability_revoked": ("the capability was revoked", "ask a manager to grant it again"),
     "key_rotated": ("the client key was replaced by its next one", "act as the new key"),
+    "key_retired": ("the client key was rotated away, and may be in a thief's hands", "join with another identity"),
+    "chain_of_another": ("the operation does not continue the chain of its author's membership", "try again"),
     "not_the_next_key": (
         "the key is not the one that the member's keys were committed to",
         "rotate from the account's own node, whose seed has the next key",

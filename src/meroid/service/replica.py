@@ -45,6 +45,11 @@ class Replica:
     lock: threading.RLock = field(default_factory=threading.RLock)
     _members: tuple[MembershipState, tuple[PublicKey, ...]] | None = None
 
+    def noticed(self, key: PublicKey) -> OperationId | None:
+        """A removal of this key that others showed; once it is in the ledger, its verdict decides instead."""
+        removal = self.notices.get(key)
+        return None if removal is None or removal in self.ledger else removal
+
     def members(self) -> tuple[PublicKey, ...]:
         """Client keys of the current members, ascending; put in order once for each state."""
         state = self.ledger.state

@@ -245,7 +245,9 @@ class ReplicationService:
     def _wanted(self, replica: Replica) -> dict[tuple[str, ...], Callable[[], Registration]]:
         """What should be registered now, by purpose; the caller holds the replica's lock."""
         context_id, state = replica.context_id, replica.ledger.state
-        own = [keys for keys in self._keys.of_context(context_id) if keys.public_key in state.members]
+        everything = {keys.public_key: keys for keys in self._keys.of_context(context_id)}
+        # a key that was rotated away still answers members, who may know this member by no other yet
+        own = [keys for key, keys in everything.items() if state.key_now(key) in state.members]
         wanted: dict[tuple[str, ...], Callable[[], Registration]] = {}
         for _, key in replica.known_epochs()[:EPOCHS_HEARD] if own else ():
             name = topic(context_id, key)
@@ -254,12 +256,12 @@ class ReplicationService:
             for keys in own:
                 place = handle(context_id, key, keys.public_key)
                 wanted["serve", name, place] = self._serving(context_id, name, place, keys)
-        hosts = {keys.public_key: keys for keys in own}
         for grant, inviter in _open_doors(replica):
-            if inviter in hosts:
-                door, keys = door_of(grant), hosts[inviter]
+            # the invitation names the inviter's key of that time, which answers; the key of now lets in
+            door, named = door_of(grant), everything.get(inviter)
+            if named is not None and named in own:
                 wanted["door", door.topic, door.handle] = self._serving(
-                    context_id, door.topic, door.handle, keys, grant
+                    context_id, door.topic, door.handle, named, grant
                 )
         return wanted
 
@@ -280,7 +282,9 @@ class ReplicationService:
                 return None
             if grant is None:
                 return self._server.serve_member(replica, asker)
-            return self._server.serve_door(replica, grant, keys, asker)
+            now = replica.ledger.state.key_now(keys.public_key)
+            host = next((each for each in self._keys.of_context(context_id) if each.public_key == now), keys)
+            return self._server.serve_door(replica, grant, host, asker)
 
         desk = Desk(context_id, name, place, keys, serve, self._clock)
         return lambda: self._transport.serve(name, place, desk.answer)

@@ -1,17 +1,23 @@
 """Replacing an identity's client key by the next one of its slot (`semantics.md` rule 11)."""
 
+from dataclasses import replace
+
+from meroid import limits
 from meroid.access.principal import Principal
-from meroid.ids import ContextId
+from meroid.account.client_keys import ClientKeys
+from meroid.ids import ContextId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.authoring import author_next
-from meroid.ledger.operation import Rotate
-from meroid.service.authorship import Authorship, current_epoch, member_of
+from meroid.ledger.graph import Node
+from meroid.ledger.operation import Leave, Rotate, VerifiedOperation
+from meroid.ledger.verify import sign_operation
+from meroid.service.authorship import Authorship, KeyRotatedError, MembershipEndedError, current_epoch, member_of
 from meroid.service.keyring import KeyRing
 from meroid.service.ports.accounts import ClientKeyRecord
 from meroid.service.ports.content import AliasScope
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.refusals import refusal_of
-from meroid.service.replica import Replicas
+from meroid.service.replica import Replica, Replicas
 
 
 class RotationService:
@@ -36,20 +42,59 @@ class RotationService:
         replica = self._replicas.get(context_id)
         keys = self._keys.own(principal.account_id, key)
         with replica.lock:
-            member_of(replica, key)
+            leave = None
+            try:
+                line = member_of(replica, key).line
+            except KeyRotatedError:
+                # a crash may have come between the rotation and this
+                self._aliases_follow(context_id, key, replica.ledger.state.key_now(key))
+                raise
+            except MembershipEndedError:
+                leave = _leave_of(replica, key)
+                if leave is None:
+                    raise
+                line = leave.line or key
             record, following = self._keys.next_generation(keys, context_id, at)
             published = self._keys.publish(principal.account_id, following)
-            body = Rotate(previous=key, keys=published, frontier=())
-            operation = author_next(replica.ledger, following, body, epoch=current_epoch(replica))
+            body = Rotate(previous=key, keys=published, frontier=_branches(replica, line))
+            epoch = current_epoch(replica)
+            if leave is None:
+                operation = author_next(replica.ledger, following, body, epoch=epoch)
+            else:
+                operation = _instead_of(leave, following, body)
             verdict = replica.ledger.trial(operation)
             if not verdict.valid:
                 raise refusal_of(verdict)
             # the key comes on record first: what it signs must never outlive the knowledge of it
             self._store.write(lambda tx: _keep(tx, record))
             self._authorship.put(replica, [operation], at)
+            self._aliases_follow(context_id, key, following.public_key)
             self._authorship.secure(replica, following, at)
-        self._store.write(lambda tx: _follow(tx, context_id, key, following.public_key))
         return following.public_key
+
+    def _aliases_follow(self, context_id: ContextId, old: PublicKey, new: PublicKey) -> None:
+        self._store.write(lambda tx: _follow(tx, context_id, old, new))
+
+
+def _leave_of(replica: Replica, key: PublicKey) -> Node | None:
+    """The `leave` of this key that ended its membership, if nothing else did: a thief may have signed it."""
+    ended = [cut.by for cut in replica.ledger.state.cuts_of(key) if cut.ends_membership]
+    leaves = all(isinstance(by.operation.body, Leave) and by.author == key for by in ended)
+    return ended[0] if leaves and len(ended) == 1 and replica.noticed(key) is None else None
+
+
+def _instead_of(leave: Node, following: ClientKeys, body: Rotate) -> VerifiedOperation:
+    """A rotation in the place of a `leave`, which it doesn't honour (rule 11)."""
+    operation = replace(leave.operation, author=following.public_key, body=replace(body, frontier=()))
+    return sign_operation(operation, following)
+
+
+def _branches(replica: Replica, line: PublicKey) -> tuple[OperationId, ...]:
+    """The ends of all that is here of a line: after a fork nobody can tell which branch is the owner's."""
+    tips = replica.ledger.graph.tips_of(line)
+    if len(tips) == 1:
+        return ()
+    return tuple(sorted(node.operation_id for node in tips))[: limits.OPERATION_PARENTS.value]
 
 
 def _keep(tx: Transaction, record: ClientKeyRecord) -> None:
