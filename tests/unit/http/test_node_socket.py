@@ -83,11 +83,6 @@ def left(node: ServedNode) -> tuple[int, int]:
     return len(node.running.feed._listeners), len(node.server.server._server.server_state.tasks)
 
 
-def no_more_than(before: tuple[int, int], node: ServedNode) -> bool:
-    """Whether nothing came to stay; what an earlier test left may go meanwhile."""
-    return all(now <= was for now, was in zip(left(node), before, strict=True))
-
-
 # --- frames ---
 
 
@@ -172,6 +167,14 @@ def test_ten_thousand_contexts_are_too_many(node: ServedNode) -> None:
 
 
 def test_a_message_larger_than_the_server_takes_closes_the_socket(node: ServedNode) -> None:
+    # what the client still sends meets a closed socket, and the reset can swallow the last frame on its way
+    codes = [code_after_a_giant(node) for _ in range(8)]
+
+    assert set(codes) <= {None, 1009}
+    assert 1009 in codes
+
+
+def code_after_a_giant(node: ServedNode) -> int | None:
     with listening(node) as connection:
         connection.send("x" * (2 * 1024 * 1024))
         assert said(connection)["error"]["type"] == "ParseError"
@@ -179,8 +182,7 @@ def test_a_message_larger_than_the_server_takes_closes_the_socket(node: ServedNo
             connection.send("x" * (5 * 1024 * 1024))
         with pytest.raises(ConnectionClosed) as closed:
             connection.recv(timeout=10)
-        assert closed.value.rcvd is not None
-        assert closed.value.rcvd.code == 1009
+        return None if closed.value.rcvd is None else closed.value.rcvd.code
 
 
 def test_text_that_is_not_utf8_closes_the_socket(node: ServedNode) -> None:
@@ -315,7 +317,7 @@ def test_a_reader_that_takes_nothing_is_cut_off(
         shout(node, home)
         assert said(fast)["result"]["type"] == "StateMutation"
     slow.close()
-    eventually(lambda: no_more_than(before, node))
+    eventually(lambda: left(node) == before)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -326,7 +328,7 @@ def test_a_client_that_pings_and_never_reads_is_cut_off(node: ServedNode) -> Non
         pinging.send_frame_often(0x9, b"x" * 125)
     eventually(lambda: open_connections(node) == 0)
     pinging.close()
-    eventually(lambda: no_more_than(before, node))
+    eventually(lambda: left(node) == before)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -345,6 +347,7 @@ def test_a_reader_that_was_slow_for_a_moment_stays(node: ServedNode, home: Membe
 
 
 def test_nothing_is_left_of_sockets_that_went(node: ServedNode, home: Member) -> None:
+    eventually(lambda: open_connections(node) == 0 and left(node) == (0, 0))  # what earlier tests closed is gone
     before = left(node)
     for number in range(20):
         raw = RawSocket(node)
@@ -353,7 +356,7 @@ def test_nothing_is_left_of_sockets_that_went(node: ServedNode, home: Member) ->
         if number % 3:
             raw.send_frame(0x8, struct.pack("!H", 1000))
         raw.close()
-    eventually(lambda: no_more_than(before, node))
+    eventually(lambda: left(node) == before)
     eventually(lambda: open_connections(node) == 0)
     assert node.ask("GET", "health").status == 200
 
