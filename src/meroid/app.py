@@ -98,12 +98,13 @@ class Node:
         self.gate = Gate(self.store, signing)
 
     def prepare(self) -> AccountId:
-        """Make what a node can't be without: its own account and a key that signs tokens."""
+        """Make what a node can't be without, its own account and a key that signs tokens; forget tokens that ended."""
         at = self.clock.now_ms()
         owner = self.store.read(lambda tx: tx.accounts.owner())
         if owner is None:
             owner = self.keys.create_account(owner=True, at=at)
         self.tokens.ensure_signing_key(at)
+        self.tokens.forget_expired(at)
         return owner.account_id
 
     def _check_member(self, context_id: ContextId, key: PublicKey) -> None:

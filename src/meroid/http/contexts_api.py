@@ -23,9 +23,9 @@ from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
+from meroid.ledger.authoring import NotAMemberError
 from meroid.ledger.capability import Capability
 from meroid.ledger.operation import Grant, Remove, Revoke
-from meroid.service.authorship import NotAMemberError
 from meroid.service.catching_up import SyncIncompleteError
 from meroid.service.contexts import Change, ContextService, ContextView, Founding
 from meroid.service.gate import Gate, PermissionDeniedError

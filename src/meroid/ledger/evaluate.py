@@ -76,7 +76,7 @@ def _decide(
 def _effects(graph: OperationGraph, node: Node) -> Iterable[Cut | Suspension]:
     match node.operation.body:
         case Leave():
-            yield _cut(graph, node, node.line or node.author, None, (node.operation_id,))
+            yield _cut(graph, node, node.line, None, (node.operation_id,))
         case Rotate(frontier=frontier):
             yield _rotation(node, frontier)
         case Revoke(member=member, capability=capability, frontier=frontier):
@@ -110,7 +110,7 @@ def _rotation(by: Node, frontier: tuple[OperationId, ...]) -> Cut:
     prev = () if by.operation.prev is None else (by.operation.prev,)
     return Cut(
         by=by,
-        line=by.line or by.author,
+        line=by.line,
         capability=None,
         tips=(by.operation_id, *prev, *frontier),
         before=by.generation,
@@ -220,7 +220,7 @@ class _Builder:
         A rotation carries on only the membership that it was made in, not one that began anew beside it.
         """
         for node in sorted(rotations, key=lambda node: (node.generation, node.operation_id)):
-            line = node.line or node.author
+            line = node.line
             self._lines.setdefault(node.author, line)
             if node.operation_id in fallen:
                 continue
@@ -263,8 +263,8 @@ class _Builder:
         self, admission: Node, entrant: Node, rank: Rank, keys: MemberKeys, capabilities: frozenset[Capability]
     ) -> None:
         """Make a member, unless a cut in effect ended this very admission; the most senior admission counts."""
-        line = entrant.line or entrant.author
-        if any(cut.ends_membership and not self._built_on(admission, cut.by) for cut in self._cuts(line)):
+        line = entrant.line
+        if any(cut.ends_membership and not self._graph.built_on(admission, cut.by) for cut in self._cuts(line)):
             return
         sources = {
             capability: frozenset({admission.operation_id})
@@ -285,12 +285,6 @@ class _Builder:
         if known is None or _precedence(member) < _precedence(known):
             self._of_line[line] = member
 
-    def _built_on(self, admission: Node, decision: Node) -> bool:
-        giver = admission
-        if isinstance(admission.operation.body, Join):
-            giver = self._graph[admission.operation.body.invitation]
-        return self._graph.follows(giver, decision)
-
     def _grant(self, node: Node, grant: Grant) -> None:
         line, capability = node.targets[grant.member][0], grant.capability
         member = self._of_line.get(line)
@@ -302,10 +296,10 @@ class _Builder:
 
     def _revoked(self, line: PublicKey, capability: Capability, giver: Node) -> bool:
         """Whether a revocation in effect takes what an operation gives, unless that is built on it."""
-        return any(cut.capability is capability and not self._built_on(giver, cut.by) for cut in self._cuts(line))
+        return any(cut.capability is capability and not self._graph.built_on(giver, cut.by) for cut in self._cuts(line))
 
-    def _cuts(self, line: PublicKey | None) -> tuple[Cut, ...]:
-        return () if line is None else self._in_effect.get(line, ())
+    def _cuts(self, line: PublicKey) -> tuple[Cut, ...]:
+        return self._in_effect.get(line, ())
 
     def _use(self, invitation: OperationId) -> None:
         known = self._invitations.get(invitation)
@@ -328,7 +322,7 @@ class _Builder:
         """Suspensions of members that weren't admitted anew since, and whose issuer managed members ever since."""
         standing: dict[PublicKey, tuple[Suspension, ...]] = {}
         for suspension in self._suspensions:
-            issuer = self._of_line.get(suspension.by.line or suspension.by.author)
+            issuer = self._of_line.get(suspension.by.line)
             target = self._of_line.get(suspension.line)
             if issuer is None or target is None or not issuer.may(Capability.MANAGE_MEMBERS):
                 continue
@@ -336,7 +330,7 @@ class _Builder:
                 cut.takes(Capability.MANAGE_MEMBERS) and not self._graph.follows(suspension.by, cut.by)
                 for cut in self._cuts(issuer.line)
             )
-            if not ended and not self._built_on(self._graph[target.admission], suspension.by):
+            if not ended and not self._graph.built_on(self._graph[target.admission], suspension.by):
                 standing[target.key] = (*standing.get(target.key, ()), suspension)
         return standing
 

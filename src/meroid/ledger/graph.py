@@ -57,12 +57,12 @@ class Node:
     index: int
     bit: int
     past: int
+    line: PublicKey
     own: Verdict = VALID
     rank: Rank = ()
     sources: Mapping[Capability, frozenset[OperationId]] = field(default_factory=dict)
     decided_at: Rank = ()
     suspends: bool = False
-    line: PublicKey | None = None
     generation: int = 0
     targets: Mapping[PublicKey, tuple[PublicKey, ...]] = field(default_factory=dict)
 
@@ -160,8 +160,8 @@ class OperationGraph:
 
     def _draft(self, verified: VerifiedOperation, *, past: int) -> Node:
         operation = verified.operation
-        node = Node(verified.operation_id, operation, len(self._nodes), 0, past)
-        node.line = operation.author  # a rotation goes on with a line only when it is allowed
+        # a rotation goes on with a line only when it is allowed
+        node = Node(verified.operation_id, operation, len(self._nodes), 0, past, line=operation.author)
         if operation.prev is not None and not isinstance(operation.body, Rotate):
             before = self._nodes[operation.prev]
             node.line, node.generation = before.line, before.generation
@@ -190,7 +190,7 @@ class OperationGraph:
         return before.author == (body.previous if isinstance(body, Rotate) else operation.author)
 
     def _note_author(self, node: Node) -> None:
-        author, line, seq = node.author, node.line or node.author, node.operation.seq
+        author, line, seq = node.author, node.line, node.operation.seq
         same_seq = self._chains.setdefault(line, {}).setdefault(seq, [])
         same_seq.append(node)
         if len(same_seq) > 1:
@@ -276,6 +276,11 @@ class OperationGraph:
             if current is node:
                 return True
         return False
+
+    def built_on(self, admission: Node, decision: Node) -> bool:
+        """Whether the `invite` or `admit` behind an admission, or a `grant`, has a decision among its ancestors."""
+        body = admission.operation.body
+        return self.follows(self._nodes[body.invitation] if isinstance(body, Join) else admission, decision)
 
     def follows(self, later: Node, earlier: Node) -> bool:
         """Whether a membership operation is among the ancestors of another operation."""

@@ -90,12 +90,7 @@ class Standings:
     def readmitted(self, node: Node, cut: Cut) -> bool:
         """Whether the author was admitted anew by an `invite` or `admit` built on the cut (rule 3)."""
         admission = self._admission(node)
-        if admission is None:
-            return False
-        giver = admission
-        if isinstance(admission.operation.body, Join):
-            giver = self._graph[admission.operation.body.invitation]
-        return self._graph.follows(giver, cut.by)
+        return admission is not None and self._graph.built_on(admission, cut.by)
 
     def _admission(self, node: Node) -> Node | None:
         """The operation that made the author a member; for a `join` itself, the join."""
@@ -156,7 +151,7 @@ class Standings:
         return None
 
     def _of_line(self, node: Node) -> Iterable[Cut]:
-        return self._cuts.get(node.line or node.author, ())
+        return self._cuts.get(node.line, ())
 
     def _outside(self, node: Node, cut: Cut) -> bool:
         return not self._graph.on_chain(node, cut.tips) and not self.readmitted(node, cut)

@@ -7,7 +7,7 @@ from meroid.account.client_keys import ClientKeys
 from meroid.errors import ForbiddenError
 from meroid.ids import EpochId
 from meroid.keys.public import PublicKey
-from meroid.ledger.authoring import author_next, next_seq
+from meroid.ledger.authoring import NotAMemberError, author_next, next_seq
 from meroid.ledger.capability import Capability
 from meroid.ledger.epoch import compose_rekey, new_epoch_key
 from meroid.ledger.operation import Body, Leave, Rekey, Remove, Revoke, VerifiedOperation
@@ -18,13 +18,6 @@ from meroid.service.replica import Announce, Replica
 
 WRAPS_MOST: Final = 4096
 """Recipients of one `rekey`, so that it fits an operation; others get the key when they ask."""
-
-
-class NotAMemberError(ForbiddenError):
-    """The client key is no member of the context."""
-
-    code = "not_a_member"
-    next_step = "join with an invitation of a member"
 
 
 class MembershipEndedError(NotAMemberError):

@@ -129,11 +129,10 @@ def ask_peer(transport: Transport, channel: Channel, keys: ClientKeys, request: 
     question = canonical_bytes({1: _ASK, 2: challenge, 3: once.public, 4: sealed})
     answer = _map(transport.ask(channel.topic, channel.handle, question, timeout_s=timeout_s))
     reply = _open_answer(channel, asker, challenge, once, answer)
-    match reply:
-        case {9: bytes() as envelope}:
-            raise MembershipNoticeError(envelope)
-        case _:
-            return reply
+    shown = reply.get(NOTICE) if isinstance(reply, dict) else None
+    if isinstance(shown, bytes):
+        raise MembershipNoticeError(shown)
+    return reply
 
 
 def notice(envelope: bytes) -> Value:

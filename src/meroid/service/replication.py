@@ -133,13 +133,6 @@ class ReplicationService:
             registration.close()
         return any(purpose[0] == "hear" for purpose in new)
 
-    def leave(self, context_id: ContextId) -> None:
-        """Withdraw everything of a context."""
-        with self._lock:
-            presence = self._presence.pop(context_id, None)
-        for registration in () if presence is None else presence.registered.values():
-            registration.close()
-
     def repair(self, replica: Replica, first: frozenset[PublicKey] = frozenset()) -> SyncReport:
         """Ask members for what is missing here, some of them `first`; waits for the answers."""
         with self._of(replica).repairing:
@@ -216,9 +209,9 @@ class ReplicationService:
     def _worth_taking(self, replica: Replica, operation: VerifiedOperation) -> bool:
         """Whether to look at what came under an epoch that former members may know as well.
 
-        Members are heard, who joins by an invitation that stands, and the next key of a member. Of a former member some is
-        kept, with the reason why it is void. Anything else isn't taken here, which judges nothing: what
-        an operation that counts is built on comes with the history.
+        Members are heard, who joins by an invitation that stands, and the next key of a member. Of a
+        former member some is kept, with the reason why it is void. Anything else isn't taken here, which
+        judges nothing: what an operation that counts is built on comes with the history.
         """
         author = operation.operation.author
         with replica.lock:

@@ -53,7 +53,7 @@ class RotationService:
                 leave = _leave_of(replica, key)
                 if leave is None:
                     raise
-                line = leave.line or key
+                line = leave.line
             record, following = self._keys.next_generation(keys, context_id, at)
             published = self._keys.publish(principal.account_id, following)
             body = Rotate(previous=key, keys=published, frontier=_branches(replica, line))
