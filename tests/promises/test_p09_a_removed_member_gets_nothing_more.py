@@ -7,7 +7,9 @@ subscribes to; so whoever taps it learns topics, and `test_who_is_told_the_new_t
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,7 +36,7 @@ from meroid.keys.canonical import Value
 from meroid.keys.public import PublicKey
 from meroid.keys.sealing import SealBrokenError
 from meroid.ledger.epoch import open_envelope, open_wrap, topic
-from meroid.ledger.operation import Delta, Rekey, Remove, VerifiedOperation
+from meroid.ledger.operation import Delta, Operation, Rekey, Remove, VerifiedOperation
 from meroid.ledger.verify import read_operation
 from meroid.service import requests
 from meroid.service.invitations import door_of
@@ -98,6 +100,11 @@ def write_on(nodes: ThreeNodes, shared: Shared) -> None:
     agree(shared.context_id, nodes.founder, nodes.phone)
 
 
+def until_heard_of(node: Merod, shared: Shared) -> None:
+    """Wait until a node knows that the laptop was removed; until then it writes for the laptop, too."""
+    eventually(lambda: shared.laptop not in members(node, shared.context_id), f"{node.name} knows, too")
+
+
 # It can't decrypt, and learns no topic
 
 
@@ -111,6 +118,7 @@ def test_of_what_it_hears_after_its_removal_only_the_news_of_the_removal_opens(n
             removed_at = len(recorder.heard)
 
             remove(nodes.founder, shared.founder, shared.context_id, shared.laptop)
+            until_heard_of(nodes.phone, shared)
             write_on(nodes, shared)
             eventually(lambda: len(recorder.opened(context_id, keys, removed_at)) >= 2, "the news of the removal came")
 
@@ -120,6 +128,55 @@ def test_of_what_it_hears_after_its_removal_only_the_news_of_the_removal_opens(n
             assert cannot_unwrap(laptop, each)
         known = {topic_key(name) for name in topics}
         assert {name for name, _ in recorder.heard if not name.startswith(tuple(known))} == set()
+
+
+def test_only_who_has_not_heard_of_the_removal_still_writes_what_an_old_key_opens(nodes: ThreeNodes) -> None:
+    shared = nodes.share()
+    context_id = ContextId.parse(shared.context_id)
+
+    def write_while_it_is_removed() -> None:
+        for number in itertools.count():
+            knew = shared.laptop not in members(nodes.phone, shared.context_id)
+            nodes.phone.call(shared.context_id, shared.phone, "set", key=f"p{number}", value=SECRET)
+            if knew:
+                return
+
+    with own_program(nodes.laptop, shared.context_id, shared.laptop) as laptop:
+        keys, topics = dict(laptop.replica.epoch_keys), [*laptop.topics.values()]
+        with recording(topics, nodes.founder, nodes.phone) as recorder, ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write_while_it_is_removed)
+            eventually(lambda: len(recorder.opened(context_id, keys)) >= 3, "the phone writes")
+            remove(nodes.founder, shared.founder, shared.context_id, shared.laptop)
+            writing.result(30)
+            agree(shared.context_id, nodes.founder, nodes.phone)
+    with stopped(nodes.phone), nodes.phone.opened() as offline:
+        stored = offline.store.read(lambda tx: [each.envelope for each in tx.operations.scan(context_id)])
+
+    history = {each.operation_id: each.operation for each in map(read_operation, stored)}
+    removal = next(key for key, operation in history.items() if isinstance(operation.body, Remove))
+    written = deltas_of(history, PublicKey.parse(shared.phone))
+    knowing = {key for key in written if removal in ancestors(history, key)}
+    opened = {each.operation_id for each in recorder.opened(context_id, keys)}
+    assert knowing
+    assert knowing.isdisjoint(opened)
+    assert written - knowing
+    assert written - knowing <= opened
+
+
+def deltas_of(history: dict[OperationId, Operation], author: PublicKey) -> set[OperationId]:
+    """The data operations of a member."""
+    return {key for key, each in history.items() if isinstance(each.body, Delta) and each.author == author}
+
+
+def ancestors(history: dict[OperationId, Operation], of: OperationId) -> set[OperationId]:
+    """All that an operation is built on."""
+    found: set[OperationId] = set()
+    todo = [of]
+    while todo:
+        new = set(history[todo.pop()].parents) - found
+        found |= new
+        todo += new
+    return found
 
 
 def cannot_unwrap(laptop: OwnProgram, operation: VerifiedOperation) -> bool:
@@ -186,7 +243,7 @@ def test_no_member_answers_it_whatever_it_asks(nodes: ThreeNodes) -> None:
                 assert laptop.ask(member, question) is not None, "as a member it is served"
 
         remove(nodes.founder, shared.founder, shared.context_id, shared.laptop)
-        eventually(lambda: shared.laptop not in members(nodes.phone, shared.context_id), "the phone knows, too")
+        until_heard_of(nodes.phone, shared)
         write_on(nodes, shared)
 
         for member in (shared.founder, shared.phone):
