@@ -32,13 +32,23 @@ def connection(path: Path) -> Iterator[Connection]:
 
 
 def sql_of(connection: Connection) -> dict[str, str]:
-    """Each table and index with its SQL, without regard to white space and the order of constraints."""
+    """Each table and index with its SQL, without regard to white space and the order of columns and constraints."""
     rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
     return {name: normal(sql) for name, sql in rows if name not in ("alembic_version", "sqlite_sequence")}
 
 
 def normal(sql: str) -> str:
-    return " ".join(sorted(line.strip(" \t,") for line in sql.splitlines() if line.strip()))
+    """The parts of a statement in one order: a column that was added later stands behind the constraints."""
+    head, _, rest = " ".join(sql.split()).partition("(")
+    inside, _, tail = rest.rpartition(")")
+    parts = [""]
+    for piece in inside.split(","):
+        whole = parts[-1].count("(") == parts[-1].count(")")
+        if whole and parts[-1]:
+            parts.append(piece)
+        else:
+            parts[-1] += f",{piece}" if parts[-1] else piece
+    return " ".join([head.strip(), *sorted(part.strip() for part in parts), tail.strip()])
 
 
 def set_revision(connection: Connection, revision: str, oldest_code_schema: int) -> None:
@@ -97,28 +107,28 @@ def test_a_database_of_this_revision_is_opened_without_a_copy(connection: Connec
 
 
 def test_a_database_that_refuses_older_code_is_refused_and_stays(connection: Connection, path: Path) -> None:
-    set_revision(connection, "0002_later", oldest_code_schema=2)
+    set_revision(connection, "9002_later", oldest_code_schema=9002)
 
     with pytest.raises(StoreTooNewError) as raised:
         SqliteStore(path, KEY)
 
     assert raised.value.code == "store_too_new"
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0002_later",)
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9002_later",)
     assert not list(path.parent.glob("*.before-*"))
 
 
 def test_a_newer_database_that_allows_this_code_is_opened_as_it_is(connection: Connection, path: Path) -> None:
-    set_revision(connection, "0002_later", oldest_code_schema=1)
+    set_revision(connection, "9002_later", oldest_code_schema=1)
 
     store = SqliteStore(path, KEY)
     add_context(store)
     store.close()
 
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("0002_later",)
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9002_later",)
 
 
 def test_a_revision_without_a_number_is_newer_than_all_we_know(connection: Connection, path: Path) -> None:
-    set_revision(connection, "somebody's own", oldest_code_schema=2)
+    set_revision(connection, "somebody's own", oldest_code_schema=9002)
 
     with pytest.raises(StoreTooNewError):
         bring_up_to_date(path, KEY)
@@ -132,7 +142,7 @@ class TestMigration:
         store = SqliteStore(path, KEY)
         add_context(store)
         store.close()
-        monkeypatch.setattr(schema, "SCHEMA_REVISION", "0002_next")
+        monkeypatch.setattr(schema, "SCHEMA_REVISION", "9002_next")
 
     def test_an_older_database_is_copied_before_it_is_migrated(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
@@ -142,7 +152,7 @@ class TestMigration:
         bring_up_to_date(path, KEY)
 
         monkeypatch.undo()
-        copy = path.with_name("node.db.before-0002_next")
+        copy = path.with_name("node.db.before-9002_next")
         assert copy.stat().st_mode & 0o777 == 0o600
         assert sorted(file.name for file in path.parent.iterdir()) == ["node.db", copy.name, "node.db.lock"]
         kept = SqliteStore(copy, KEY)
@@ -154,7 +164,7 @@ class TestMigration:
 
         bring_up_to_date(path, KEY)
 
-        assert b"CREATE TABLE" not in path.with_name("node.db.before-0002_next").read_bytes()
+        assert b"CREATE TABLE" not in path.with_name("node.db.before-9002_next").read_bytes()
 
     def test_a_migration_that_breaks_off_changes_nothing(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(connection: Connection) -> None:
@@ -171,6 +181,23 @@ class TestMigration:
         store = SqliteStore(path, KEY)
         assert store.read(lambda tx: list(tx.operations.scan(context_id()))) == []
         store.close()
+
+
+def test_a_database_of_the_first_version_opens_with_all_that_is_in_it(path: Path) -> None:
+    connection = open_writer(path, KEY)
+    run.upgrade(connection, "0001_initial")
+    connection.execute(
+        "INSERT INTO accounts (account_id, sealed_seed, device, created_at, owner) VALUES (?, ?, 0, 5, 1)",
+        (b"\x01" * 32, b"sealed"),
+    )
+    connection.close()
+
+    store = SqliteStore(path, KEY)
+
+    owner = store.read(lambda tx: tx.accounts.owner())
+    store.close()
+    assert owner is not None
+    assert (owner.created_at, owner.disabled_at, owner.log_unsettled_at) == (5, None, None)
 
 
 def test_making_a_database_is_all_or_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,44 +9,40 @@ from meroid.service.ports.accounts import AccountRecord, ClientKeyRecord
 from meroid.store.errors import StoreConflictError
 from meroid.store.repository import Repository
 
-_ADD = "INSERT INTO accounts (account_id, sealed_seed, device, created_at, owner) VALUES (?, ?, ?, ?, ?)"
-_GET = "SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at FROM accounts WHERE account_id = ?"
-_OWNER = "SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at FROM accounts WHERE owner = 1"
-_LIST = """
-SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at FROM accounts ORDER BY created_at, account_id
+_ADD = """
+INSERT INTO accounts (account_id, sealed_seed, device, created_at, owner, log_unsettled_at) VALUES (?, ?, ?, ?, ?, ?)
 """
+_ACCOUNTS = """
+SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at, disabled_at, log_unsettled_at FROM accounts
+"""
+_GET = _ACCOUNTS + " WHERE account_id = ?"
+_OWNER = _ACCOUNTS + " WHERE owner = 1"
+_LIST = _ACCOUNTS + " ORDER BY created_at, account_id"
 _SET_BACKED_UP = "UPDATE accounts SET backed_up_at = ? WHERE account_id = ?"
+_SET_DISABLED = "UPDATE accounts SET disabled_at = ? WHERE account_id = ?"
+_SET_LOG_SETTLED = "UPDATE accounts SET log_unsettled_at = NULL WHERE account_id = ?"
 _KEY_LOG = "SELECT entry FROM key_log WHERE account_id = ? ORDER BY sequence"
 # The log is one chain: an entry goes to its end or nowhere.
 _APPEND_KEY_LOG = """
 INSERT INTO key_log (account_id, sequence, entry)
 SELECT ?, ?, ? WHERE ? = (SELECT COALESCE(MAX(sequence), -1) + 1 FROM key_log WHERE account_id = ?)
 """
+_CLEAR_KEY_LOG = "DELETE FROM key_log WHERE account_id = ?"
 _NEXT_SLOT = "SELECT COALESCE(MAX(slot), -1) + 1 FROM client_keys WHERE account_id = ? AND device = ?"
 _ADD_CLIENT_KEY = """
-INSERT INTO client_keys (public_key, account_id, device, slot, generation, context_id, created_at)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO client_keys (public_key, account_id, device, slot, generation, context_id, created_at, restored_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 """
-_CLIENT_KEY = """
-SELECT public_key, account_id, device, slot, generation, context_id, created_at FROM client_keys
-WHERE public_key = ?
+_KEYS = """
+SELECT public_key, account_id, device, slot, generation, context_id, created_at, restored_at FROM client_keys
 """
-_CLIENT_KEYS = """
-SELECT public_key, account_id, device, slot, generation, context_id, created_at FROM client_keys
-ORDER BY created_at, position
-"""
-_CLIENT_KEYS_OF_ACCOUNT = """
-SELECT public_key, account_id, device, slot, generation, context_id, created_at FROM client_keys
-WHERE account_id = ? ORDER BY created_at, position
-"""
-_CLIENT_KEYS_OF_CONTEXT = """
-SELECT public_key, account_id, device, slot, generation, context_id, created_at FROM client_keys
-WHERE context_id = ? ORDER BY created_at, position
-"""
-_CLIENT_KEYS_OF_BOTH = """
-SELECT public_key, account_id, device, slot, generation, context_id, created_at FROM client_keys
-WHERE context_id = ? AND account_id = ? ORDER BY created_at, position
-"""
+_IN_ORDER = " ORDER BY created_at, position"
+_CLIENT_KEY = _KEYS + " WHERE public_key = ?"
+_CLIENT_KEYS = _KEYS + _IN_ORDER
+_CLIENT_KEYS_OF_ACCOUNT = _KEYS + " WHERE account_id = ?" + _IN_ORDER
+_CLIENT_KEYS_OF_CONTEXT = _KEYS + " WHERE context_id = ?" + _IN_ORDER
+_CLIENT_KEYS_OF_BOTH = _KEYS + " WHERE context_id = ? AND account_id = ?" + _IN_ORDER
+_RELEASE = "UPDATE client_keys SET restored_at = NULL WHERE public_key = ?"
 _COUNT_UNBOUND = "SELECT COUNT(*) FROM client_keys WHERE account_id = ? AND context_id IS NULL"
 _BIND = "UPDATE client_keys SET context_id = ? WHERE public_key = ? AND context_id IS NULL"
 
@@ -64,7 +60,14 @@ class SqlAccounts(Repository):
         """
         self._session.run(
             _ADD,
-            (record.account_id, record.sealed_seed, record.device, record.created_at, int(record.owner)),
+            (
+                record.account_id,
+                record.sealed_seed,
+                record.device,
+                record.created_at,
+                int(record.owner),
+                record.log_unsettled_at,
+            ),
         )
         self.append_key_log(record.account_id, 0, inception)
 
@@ -120,6 +123,7 @@ class SqlAccounts(Repository):
                 record.generation,
                 record.context_id,
                 record.created_at,
+                record.restored_at,
             ),
         )
 
@@ -160,6 +164,8 @@ def _account(row: tuple[Any, ...]) -> AccountRecord:
         created_at=row[3],
         owner=bool(row[4]),
         backed_up_at=row[5],
+        disabled_at=row[6],
+        log_unsettled_at=row[7],
     )
 
 
@@ -172,4 +178,5 @@ def _client_key(row: tuple[Any, ...]) -> ClientKeyRecord:
         generation=row[4],
         context_id=None if row[5] is None else ContextId(row[5]),
         created_at=row[6],
+        restored_at=row[7],
     )

@@ -80,6 +80,12 @@ accounts = _table(
     _whole("created_at", "when it was stored here, ms"),
     _whole("owner", "1 for the node's own account", CheckConstraint("owner IN (0, 1)", name="owner")),
     _whole("backed_up_at", "when its words were confirmed, ms; NULL until then", nullable=True),
+    _whole("disabled_at", "since when it opens nothing on this node, ms; NULL while it does", nullable=True),
+    _whole(
+        "log_unsettled_at",
+        "when it was restored, ms, while its key log may have later entries elsewhere; NULL when it is known whole",
+        nullable=True,
+    ),
     PrimaryKeyConstraint("account_id"),
     Index(
         "uq_accounts_owner", "owner", unique=True, sqlite_where=text("owner = 1"), postgresql_where=text("owner = 1")
@@ -106,6 +112,11 @@ client_keys = _table(
     _whole("generation", "number of the rotation in the slot, from 0"),
     _blob("context_id", "context that it is bound to for good; empty until then", nullable=True),
     _whole("created_at", "when it was derived here, ms"),
+    _whole(
+        "restored_at",
+        "when it was restored, ms, while it signs nothing but its rotation; NULL when nothing hinders it",
+        nullable=True,
+    ),
     UniqueConstraint("public_key"),
     UniqueConstraint("account_id", "device", "slot", "generation"),
     Index("ix_client_keys_context_id", "context_id"),

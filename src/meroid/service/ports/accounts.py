@@ -10,19 +10,30 @@ from meroid.keys.public import PublicKey
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountRecord:
-    """An account whose seed this node keeps; `sealed_seed` opens only with the store key."""
+    """An account whose seed this node keeps; `sealed_seed` opens only with the store key.
+
+    `owner` marks the node's own account; `backed_up_at` is when its words were confirmed. A disabled
+    account opens nothing here. While `log_unsettled_at` is set the account came from a backup, its key
+    log may have later entries elsewhere, and nothing is added to it.
+    """
 
     account_id: AccountId
     sealed_seed: bytes
     device: int
     created_at: int
-    owner: bool  # the node's own account
-    backed_up_at: int | None = None  # when its words were confirmed
+    owner: bool
+    backed_up_at: int | None = None
+    disabled_at: int | None = None
+    log_unsettled_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientKeyRecord:
-    """Where a client key of this node stands in the derivation tree, and what it is for."""
+    """Where a client key of this node stands in the derivation tree, and what it is for.
+
+    While `restored_at` is set the key came from a backup and signs nothing but its rotation
+    (`design.md` §4): another copy may have gone on with it.
+    """
 
     public_key: PublicKey
     account_id: AccountId
@@ -31,6 +42,7 @@ class ClientKeyRecord:
     generation: int
     context_id: ContextId | None
     created_at: int
+    restored_at: int | None = None
 
 
 class Accounts(Protocol):
