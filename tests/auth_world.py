@@ -7,16 +7,19 @@ from pathlib import Path
 
 from nacl.secret import SecretBox
 
-from meroid.auth.methods import LoginAttempt, VerifiedLogin
+from meroid.auth.methods import LoginAttempt, LoginMethod, VerifiedLogin
 from meroid.auth.password import Argon2Cost, PasswordLogin, hash_password
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
+from meroid.service.challenges import ChallengeService
 from meroid.service.gate import Gate
 from meroid.service.login import LoginRequest, LoginService, Peer, TokenPair
 from meroid.service.ports.accounts import AccountRecord, ClientKeyRecord
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.ports.store import Transaction
+from meroid.service.proofs import Proofs
+from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 from meroid.store.sqlite import SqliteStore
@@ -33,6 +36,7 @@ EXECUTOR = PublicKey(b"e" * 32)
 LOCAL = Peer(address="127.0.0.1", host="localhost:2528")
 REMOTE = Peer(address="203.0.113.7", host="node.example:2528")
 PASSWORD = "correct horse battery"
+OWN_HOSTS = frozenset({"localhost", "127.0.0.1", "node.example"})
 
 
 class BoxSealer:
@@ -69,7 +73,13 @@ class AuthWorld:
     tokens: TokenService
     method: CountingPasswordLogin
     login: LoginService
+    root_keys: RootKeyService
+    challenges: ChallengeService
     gate: Gate
+
+    def log_in_with(self, *methods: LoginMethod) -> None:
+        """Put other log-in methods in the place of those that are there."""
+        self.login = LoginService(self.store, self.tokens, Proofs(self.store, methods, self.challenges))
 
     def log_in(
         self,
@@ -137,8 +147,8 @@ class AuthWorld:
 
 
 @contextmanager
-def auth_world(folder: Path, *, cost: Argon2Cost = CHEAP) -> Iterator[AuthWorld]:
-    """A node with its own account and signing key, and no owner yet."""
+def auth_world(folder: Path, *, cost: Argon2Cost = CHEAP, methods: Sequence[LoginMethod] = ()) -> Iterator[AuthWorld]:
+    """A node with its own account and signing key, and no owner yet; passwords, and `methods` beside them."""
     store = SqliteStore(folder / "store.db", "ab" * 32)
     try:
         keys = SigningKeys(store, BoxSealer(), issuer="meroid", audience="meroid")
@@ -147,7 +157,17 @@ def auth_world(folder: Path, *, cost: Argon2Cost = CHEAP) -> Iterator[AuthWorld]
         owner = AccountRecord(account_id=OWNER, sealed_seed=b"s", device=0, created_at=START, owner=True)
         store.write(lambda tx: tx.accounts.add(owner, b"inception"))
         method = CountingPasswordLogin(cost)
-        login = LoginService(store, tokens, [method])
-        yield AuthWorld(store=store, keys=keys, tokens=tokens, method=method, login=login, gate=Gate(store, keys))
+        challenges = ChallengeService(store, keys, is_own_host=OWN_HOSTS.__contains__)
+        proofs = Proofs(store, [method, *methods], challenges)
+        yield AuthWorld(
+            store=store,
+            keys=keys,
+            tokens=tokens,
+            method=method,
+            login=LoginService(store, tokens, proofs),
+            root_keys=RootKeyService(store, proofs),
+            challenges=challenges,
+            gate=Gate(store, keys),
+        )
     finally:
         store.close()

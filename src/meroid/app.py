@@ -9,8 +9,12 @@ from typing import Final
 import structlog
 
 from meroid.access.principal import Principal
+from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
+from meroid.auth.methods import LoginMethod
+from meroid.auth.near_wallet import NearNetwork, NearWalletLogin
 from meroid.auth.password import PasswordLogin
 from meroid.auth.setup_code import show_setup_code
+from meroid.chain.near_rpc import NearRpc
 from meroid.clock import Clock, SystemClock
 from meroid.config import Settings
 from meroid.errors import MeroidError
@@ -23,6 +27,8 @@ from meroid.http.events_api import EventsApi
 from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
+from meroid.http.keys_api import KeysApi
+from meroid.http.peers import is_loopback_name
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
@@ -31,9 +37,11 @@ from meroid.ledger.capability import Capability
 from meroid.ledger.operation import VerifiedOperation
 from meroid.ledger.verdict import Verdict
 from meroid.runtime.wasm import WasmRuntime
+from meroid.service.account_state import AccountStates
 from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import Authorship, member_of
+from meroid.service.challenges import ChallengeService
 from meroid.service.contexts import ContextService
 from meroid.service.execution import ExecutionService
 from meroid.service.feed import EventFeed
@@ -44,8 +52,10 @@ from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginService
 from meroid.service.ports.transport import Transport
 from meroid.service.projection import Projector
+from meroid.service.proofs import Proofs
 from meroid.service.replica import Replica, Replicas
 from meroid.service.replication import ReplicationService
+from meroid.service.root_keys import RootKeyService
 from meroid.service.rotation import RotationService
 from meroid.service.serving import PeerServer
 from meroid.service.signing import SigningKeys
@@ -94,7 +104,20 @@ class Node:
         signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
         self.replicas = Replicas(self.store)
         self.tokens = TokenService(self.store, signing, check_member=self._check_member)
-        self.login = LoginService(self.store, self.tokens, [PasswordLogin()], self._drop_setup_code)
+        challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
+        near = settings.near
+        shown = NearNetwork(
+            network=near.network, rpc_url=near.rpc or "", wallet_url=near.wallet_url, recipient=near.recipient
+        )
+        methods: list[LoginMethod] = [
+            PasswordLogin(),
+            NearWalletLogin(NearRpc(near.rpc) if near.rpc is not None else None, shown),
+            RecoveryPhraseLogin(AccountStates(self.store)),
+            HardwareKeyLogin(),
+        ]
+        proofs = Proofs(self.store, methods, challenges)
+        self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code)
+        self.root_keys = RootKeyService(self.store, proofs)
         self.gate = Gate(self.store, signing)
 
     def prepare(self) -> AccountId:
@@ -106,6 +129,9 @@ class Node:
         self.tokens.ensure_signing_key(at)
         self.tokens.forget_expired(at)
         return owner.account_id
+
+    def _is_own_host(self, name: str) -> bool:
+        return is_loopback_name(name) or name in {each.lower() for each in self.settings.allowed_hosts}
 
     def _check_member(self, context_id: ContextId, key: PublicKey) -> None:
         member_of(self.replicas.get(context_id), key, needs=Capability.READ)
@@ -168,6 +194,7 @@ class RunningNode:
         own_principal: Callable[[], Principal] | None = None
         if settings.auth_mode == "embedded":
             endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
+            endpoints += KeysApi(login=node.login, root_keys=node.root_keys).endpoints()
         else:
             own_principal = lambda: Principal.node(own_account)  # noqa: E731  # one line, and named by the parameter
         self.application = HttpApplication(

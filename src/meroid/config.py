@@ -29,6 +29,23 @@ class BadConfigError(InvalidInputError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NearSettings:
+    """What the node knows about NEAR: the table `auth.near`.
+
+    Attributes:
+        network: name of the network, as wallets call it.
+        rpc: JSON-RPC endpoint (http or https) that is asked about named accounts; without it they can't log in.
+        wallet_url: address of a wallet, for login pages.
+        recipient: what wallets sign for.
+    """
+
+    network: str = "testnet"
+    rpc: str | None = None
+    wallet_url: str = ""
+    recipient: str = "calimero"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a node runs with; addresses are IP literal and port.
 
@@ -55,6 +72,7 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    near: NearSettings = NearSettings()
 
     @property
     def database(self) -> Path:
@@ -98,6 +116,22 @@ def load_settings(home: Path, name: str) -> Settings:
         allowed_hosts=_texts(server, "allowed_hosts"),
         trusted_proxies=_texts(server, "trusted_proxies"),
         ignored=tuple(key for key in _MEANINGLESS if key in table),
+        near=_near(_table(_table(table, "auth"), "near")),
+    )
+
+
+def _near(table: Mapping[str, Any]) -> NearSettings:
+    for key in ("network", "rpc", "wallet_url", "recipient"):
+        if not isinstance(table.get(key, ""), str):
+            raise BadConfigError(f"auth.near.{key} is not a text")
+    rpc = table.get("rpc") or None
+    if rpc is not None and not rpc.startswith(("http://", "https://")):
+        raise BadConfigError("auth.near.rpc is no http or https address")
+    return NearSettings(
+        network=table.get("network") or "testnet",
+        rpc=rpc,
+        wallet_url=table.get("wallet_url", ""),
+        recipient=table.get("recipient") or "calimero",
     )
 
 

@@ -22,7 +22,7 @@ from tests.three_nodes import create_context, install_kv_store
 
 from meroid.app import Node
 from meroid.auth.first_owner import Peer
-from meroid.auth.methods import LoginAttempt
+from meroid.auth.methods import Enrolment, LoginAttempt
 from meroid.auth.password import PasswordLogin
 from meroid.auth.tokens import new_id
 from meroid.service.login import LoginRequest
@@ -77,7 +77,7 @@ def add_person(offline: Node) -> None:
     """What the node's owner will do by a route of a later version: a further account with a password."""
     at = offline.clock.now_ms()
     account = offline.keys.create_account(owner=False, at=at)
-    verified = PasswordLogin().enrol(attempt_of(OTHER), lenient=True)
+    verified = PasswordLogin().enrol(attempt_of(OTHER), Enrolment(account_id=account.account_id, lenient=True))
     root = RootKeyRecord(
         key_id=new_id(),
         account_id=account.account_id,

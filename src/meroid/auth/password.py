@@ -4,7 +4,7 @@ import secrets
 import threading
 import unicodedata
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -12,12 +12,15 @@ from typing import Final
 import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from meroid.auth.challenge import Challenge
 from meroid.auth.methods import (
     BadProviderDataError,
+    Enrolment,
     LoginAttempt,
     MethodBusyError,
     VerifiedLogin,
     WrongCredentialsError,
+    text_field,
 )
 from meroid.errors import InvalidInputError
 
@@ -108,11 +111,26 @@ class PasswordLogin:
     name: Final = METHOD
     kind: Final = "credentials"
     description: Final = "Sign in with a user name and a password"
+    needs_host: Final = False
 
     def __init__(self, cost: Argon2Cost = DEFAULT_COST, *, at_once: int = HASHES_AT_ONCE) -> None:
         self._cost = cost
         self._admitted = threading.BoundedSemaphore(at_once + HASHES_WAITING)
         self._running = threading.BoundedSemaphore(at_once)
+
+    def shown(self) -> Mapping[str, object]:
+        """Nothing beyond what every method shows."""
+        return {"enabled": True, "description": self.description}
+
+    def challenge_in(self, _: LoginAttempt) -> None:
+        """Passwords answer no challenge."""
+
+    def options(self, _: Challenge) -> None:
+        """The challenge is all that is needed."""
+
+    def label(self, identifier: str, _: str | None) -> str:
+        """The user name."""
+        return identifier
 
     def identify(self, attempt: LoginAttempt) -> str | None:
         """The user name, unchanged: names are case-sensitive."""
@@ -134,10 +152,10 @@ class PasswordLogin:
             renewed = hash_password(password, self._cost) if check.outdated else None
         return VerifiedLogin(identifier=identifier, verifier=renewed)
 
-    def enrol(self, attempt: LoginAttempt, *, lenient: bool) -> VerifiedLogin:
+    def enrol(self, attempt: LoginAttempt, enrolment: Enrolment) -> VerifiedLogin:
         """Hash a new password."""
         identifier, password = self._read(attempt)
-        check_new_password(password, lenient=lenient)
+        check_new_password(password, lenient=enrolment.lenient)
         with self._turn():
             return VerifiedLogin(identifier=identifier, verifier=hash_password(password, self._cost))
 
@@ -164,13 +182,7 @@ def _normal(password: str) -> bytes:
 
 
 def _text(attempt: LoginAttempt, field: str, *, longest: int) -> str:
-    value = attempt.provider_data.get(field)
-    if not isinstance(value, str) or not 0 < len(value) <= longest:
-        raise BadProviderDataError(f"provider_data.{field} is a text of 1 to {longest} characters")
-    try:
-        size = len(value.encode("utf-8"))
-    except UnicodeEncodeError:
-        raise BadProviderDataError(f"provider_data.{field} is not valid Unicode") from None
-    if size > MOST_BYTES:
+    value = text_field(attempt, field, longest=longest)
+    if len(value.encode("utf-8")) > MOST_BYTES:
         raise BadProviderDataError(f"provider_data.{field} has more than {MOST_BYTES} bytes")
     return value

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from meroid.access.permissions import parse_permission
+from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
@@ -129,6 +130,11 @@ class TokenIssuer:
         """Mint a refresh token; the same claims give the same token."""
         return self._key.sign(_encode(self._common("refresh", claims)))
 
+    def challenge(self, method: str, audience: str, at: int) -> Challenge:
+        """Make a challenge; `at` in ms."""
+        claims = new_challenge_claims(method, audience, issuer=self._issuer, at=at)
+        return read_challenge(self._key.sign(encode_claims(claims)), claims, issuer=self._issuer)
+
     def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
         return {
             "iss": self._issuer,
@@ -173,6 +179,14 @@ class TokenVerifier:
             raise InvalidTokenError("this is an access token, not a refresh token")
         return claims
 
+    def challenge(self, text: str) -> Challenge:
+        """A challenge that this service made, ended or not.
+
+        Raises:
+            BadChallengeError, InvalidTokenError: it is none.
+        """
+        return read_challenge(text, self._signed_fields(text), issuer=self._issuer)
+
     def _verify(self, token: str) -> AccessClaims | RefreshClaims:
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         with self._lock:
@@ -188,10 +202,7 @@ class TokenVerifier:
         return claims
 
     def _verify_anew(self, token: str) -> AccessClaims | RefreshClaims:
-        key = self._keys.get(parse_header(token))
-        if key is None:
-            raise UnknownSigningKeyError("the token names a signing key that is not in use")
-        fields = parse_object(key.verify(token))
+        fields = self._signed_fields(token)
         if fields.get("iss") != self._issuer or fields.get("aud") != self._audience:
             raise InvalidTokenError("the token was made by or for another service")
         match fields.get("token_type"):
@@ -201,6 +212,12 @@ class TokenVerifier:
                 return _read_refresh(fields)
             case _:
                 raise InvalidTokenError("the token has no known type")
+
+    def _signed_fields(self, token: str) -> dict[str, object]:
+        key = self._keys.get(parse_header(token))
+        if key is None:
+            raise UnknownSigningKeyError("the token names a signing key that is not in use")
+        return parse_object(key.verify(token))
 
 
 def check_expiry(claims: AccessClaims | RefreshClaims, at: int) -> None:

@@ -80,7 +80,7 @@ class AuthApi:
         except UnauthenticatedError as error:
             text = shapes.validation_text(error.code, error.reason)
             return ApiResponse.refusal(error, Envelope.AUTH, guarded=True, text=text)
-        return ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=_identified(principal))
+        return ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=identified(principal))
 
     def providers(self, _: ApiRequest) -> ApiResponse:
         """The ways to log in."""
@@ -91,7 +91,7 @@ class AuthApi:
                 type=each.kind,
                 description=each.description,
                 configured=each.configured,
-                config={"enabled": True, "description": each.description},
+                config=dict(each.shown),
             )
             for each in known.providers
         ]
@@ -135,7 +135,7 @@ class AuthApi:
 
 
 def _data(value: object, principal: Principal | None = None) -> ApiResponse:
-    headers = _identified(principal) if principal is not None else None
+    headers = identified(principal) if principal is not None else None
     return ApiResponse.data(value, Envelope.AUTH, headers=headers)
 
 
@@ -143,7 +143,7 @@ def _pair(pair: TokenPair, principal: Principal | None = None) -> ApiResponse:
     return _data(shapes.TokenPairData(access_token=pair.access, refresh_token=pair.refresh), principal)
 
 
-def _identified(principal: Principal) -> dict[str, str]:
+def identified(principal: Principal) -> dict[str, str]:
     """Who it is, for the proxy that asks; the second header is absent when nothing is held."""
     headers = {"X-Auth-User": principal.subject}
     if principal.held:

@@ -2,26 +2,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from meroid.access.permissions import ADMIN, narrow, parse_permissions
+from meroid.auth.challenge import Challenge
 from meroid.auth.first_owner import Peer, is_direct
-from meroid.auth.methods import LoginAttempt, LoginMethod, VerifiedLogin, WrongCredentialsError
+from meroid.auth.methods import Enrolment, LoginAttempt, LoginMethod, VerifiedLogin, WrongCredentialsError
 from meroid.auth.setup_code import check_setup_code, new_setup_code, setup_code_hash
-from meroid.auth.throttle import (
-    KEEP_ATTEMPTS_MS,
-    LOGIN_WINDOW_MS,
-    Failures,
-    address_group,
-    check_throttle,
-    login_digest,
-)
+from meroid.auth.throttle import Failures, check_throttle
 from meroid.auth.tokens import new_id
 from meroid.errors import ConflictError, UnauthenticatedError, UnavailableError
+from meroid.ids import AccountId
 from meroid.keys.signer import Secret
+from meroid.service.challenges import use_challenge
 from meroid.service.live import parsed
 from meroid.service.ports.auth import RefreshRecord, RootKeyRecord, Standing
 from meroid.service.ports.store import Store, Transaction
+from meroid.service.proofs import Claim, Proofs, UnsupportedMethodError, failures_of
 from meroid.service.tokens import TokenPair, TokenService
 
 __all__ = [
@@ -39,13 +37,9 @@ __all__ = [
 ]
 
 SETUP_CODE_FIELD: Final = "setup_code"
-
-
-class UnsupportedMethodError(UnauthenticatedError):
-    """This node has no such way to log in."""
-
-    code = "unsupported_method"
-    next_step = "take a method from /auth/providers"
+NOT_AN_OWNERS: Final = ("context:create", "context:list", "context:execute", "context:invite", "blob")
+"""What a root key of another account than the node's own may do (design §5)."""
+_TRIES: Final = 3  # a verifier that changes under several checks in a row is no accident
 
 
 class SetupRequiredError(UnauthenticatedError):
@@ -92,6 +86,7 @@ class Provider:
     kind: str
     description: str
     configured: bool
+    shown: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +98,18 @@ class Providers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
-    """Whom an attempt claims to be, before anything is proven, and where its failures are counted."""
+class OfferedChallenge:
+    """A challenge, and what the method's client takes besides."""
 
-    method: LoginMethod
-    identifier: str
-    digest: bytes
-    address: str
+    challenge: Challenge
+    options: Mapping[str, object] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opening:
+    """A claim with the permissions that its log-in asks for; `None` for all."""
+
+    claim: Claim
     narrowed_to: tuple[str, ...] | None
 
 
@@ -120,12 +120,12 @@ class LoginService:
         self,
         store: Store,
         tokens: TokenService,
-        methods: Sequence[LoginMethod],
+        proofs: Proofs,
         claimed: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._tokens = tokens
-        self._methods = tuple(methods)
+        self._proofs = proofs
         self._claimed = claimed
 
     def log_in(self, request: LoginRequest, at: int) -> TokenPair:
@@ -134,20 +134,37 @@ class LoginService:
         Raises:
             UnsupportedMethodError: no such method.
             BadProviderDataError: the method's fields are malformed.
+            BadChallengeError, ChallengeExpiredError, ChallengeUsedError: its challenge is no good.
             BadPermissionError: a permission asked for is malformed.
             LoginThrottledError: too many failures; nothing was checked.
             WrongCredentialsError: the proof opens nothing here.
             SetupRequiredError, WrongSetupCodeError: the node is empty, and this caller may not claim it.
+            UnavailableError: what the method has to ask gives no answer.
         """
         attempt = LoginAttempt(
             method=request.auth_method, public_key=request.public_key, provider_data=request.provider_data
         )
-        claim = self._read(attempt, request)
+        asked = parse_permissions(request.permissions)
+        opening = _Opening(
+            claim=self._proofs.read(attempt, request.peer, at),
+            narrowed_to=tuple(str(each) for each in asked) or None,
+        )
         if not self._store.read(lambda tx: tx.auth.has_root_keys()):
-            claimed = self._claim_node(claim, attempt, request.peer, at)
+            claimed = self._claim_node(opening, request.peer, at)
             if claimed is not None:
                 return claimed
-        return self._open(claim, attempt, at)
+        return self._open(opening, at)
+
+    def challenge(self, name: str, peer: Peer, at: int) -> OfferedChallenge:
+        """A challenge to answer with the method of that name.
+
+        Raises:
+            UnsupportedMethodError: no such method.
+            UnknownHostError: it would bind to a host name that isn't the node's.
+        """
+        method = self._proofs.method(name)
+        challenge = self._proofs.challenges.make(method, peer.host, at)
+        return OfferedChallenge(challenge=challenge, options=method.options(challenge))
 
     def create_owner(self, attempt: LoginAttempt, at: int) -> None:
         """Make the first owner without logging in, for who initialises the node on its machine.
@@ -155,9 +172,10 @@ class LoginService:
         Raises:
             OwnerExistsError: there is one.
         """
-        method, identifier = self._identify(attempt)
-        verified = method.enrol(attempt, lenient=True)
-        if self._store.write(lambda tx: _claim_first_owner(tx, method.name, identifier, verified, at)) is None:
+        method, identifier = self._proofs.identify(attempt)
+        enrolment = Enrolment(account_id=self._owner(), claims=True, lenient=True)
+        verified = method.enrol(attempt, enrolment)
+        if self._store.write(lambda tx: _claim_first_owner(tx, method, identifier, verified, at)) is None:
             raise OwnerExistsError("this node has an owner")
         self._claimed()
 
@@ -188,40 +206,37 @@ class LoginService:
         owned, used = self._store.read(look)
         return Providers(
             providers=tuple(
-                Provider(name=each.name, kind=each.kind, description=each.description, configured=each.name in used)
-                for each in self._methods
+                Provider(
+                    name=each.name,
+                    kind=each.kind,
+                    description=each.description,
+                    configured=each.name in used,
+                    shown=each.shown(),
+                )
+                for each in self._proofs.methods
             ),
             setup_required=not owned,
         )
 
-    def _read(self, attempt: LoginAttempt, request: LoginRequest) -> _Claim:
-        method, identifier = self._identify(attempt)
-        asked = parse_permissions(request.permissions)
-        return _Claim(
-            method=method,
-            identifier=identifier,
-            digest=login_digest(method.name, identifier),
-            address=address_group(request.peer.address),
-            narrowed_to=tuple(str(each) for each in asked) or None,
-        )
+    def _owner(self) -> AccountId:
+        owner = self._store.read(lambda tx: tx.accounts.owner())
+        if owner is None:
+            raise NotInitialisedError("this node has no account yet")
+        return owner.account_id
 
-    def _identify(self, attempt: LoginAttempt) -> tuple[LoginMethod, str]:
-        for method in self._methods:
-            identifier = method.identify(attempt)
-            if identifier is not None:
-                return method, identifier
-        raise UnsupportedMethodError("this node has no such way to log in")
-
-    def _claim_node(self, claim: _Claim, attempt: LoginAttempt, peer: Peer, at: int) -> TokenPair | None:
+    def _claim_node(self, opening: _Opening, peer: Peer, at: int) -> TokenPair | None:
         """Make the first owner; nothing if somebody else was faster."""
-        direct = is_direct(peer)
+        claim, direct = opening.claim, is_direct(peer)
         if not direct:
-            self._check_setup_code(attempt)
-        verified = claim.method.enrol(attempt, lenient=direct)
+            self._check_setup_code(claim.attempt)
+        verified = claim.method.enrol(claim.attempt, Enrolment(account_id=self._owner(), claims=True, lenient=direct))
 
         def make(tx: Transaction) -> tuple[Standing, RefreshRecord] | None:
-            root = _claim_first_owner(tx, claim.method.name, claim.identifier, verified, at)
-            return self._start(tx, root, claim, at) if root is not None else None
+            root = _claim_first_owner(tx, claim.method, claim.identifier, verified, at)
+            if root is None:
+                return None
+            use_challenge(tx, claim.attempt.challenge, at)
+            return self._start(tx, root, opening, at)
 
         made = self._store.write(make)
         if made is None:
@@ -235,45 +250,49 @@ class LoginService:
             raise SetupRequiredError("this node has no owner yet")
         check_setup_code(code, self._store.read(lambda tx: tx.auth.setup_code()))
 
-    def _open(self, claim: _Claim, attempt: LoginAttempt, at: int) -> TokenPair:
-        root, failures = self._store.read(lambda tx: _look_up(tx, claim, at))
-        check_throttle(failures, at)
+    def _open(self, opening: _Opening, at: int) -> TokenPair:
+        """Check the proof, then open; anew where the verifier was replaced in between."""
+        for _ in range(_TRIES):
+            root, failures = self._store.read(lambda tx: _look_up(tx, opening.claim, at))
+            check_throttle(failures, at)
+            verified = self._verify(opening.claim, root, at)
+            opened = self._store.write(partial(self._succeed, opening=opening, seen=root, verified=verified, at=at))
+            if opened is not None:
+                return self._tokens.pair(*opened, at)
+        raise WrongCredentialsError("this proof opens no account here")
+
+    def _verify(self, claim: Claim, root: RootKeyRecord | None, at: int) -> VerifiedLogin:
+        """A proof that holds for a root key that is there, or by itself; every other is counted."""
         try:
-            verified = claim.method.verify(attempt, root.verifier if root is not None else None)
+            verified = claim.method.verify(claim.attempt, root.verifier if root is not None else None)
         except WrongCredentialsError:
-            self._fail(claim, at)
+            self._proofs.fail(claim, at)
             raise
-        if root is None:
-            self._fail(claim, at)
+        if root is None and verified.opens is None:
+            self._proofs.fail(claim, at)
             raise WrongCredentialsError("this proof opens no account here")
-        key_id = root.key_id
-        opened = self._store.write(lambda tx: self._succeed(tx, claim, key_id, verified, at))
-        return self._tokens.pair(*opened, at)
-
-    def _fail(self, claim: _Claim, at: int) -> None:
-        """Count a failure; what failed together with too many others doesn't learn that it was wrong."""
-
-        def count(tx: Transaction) -> Failures:
-            before = _failures(tx, claim, at)
-            tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS)
-            tx.auth.record_failure(claim.digest, claim.address, at=at)
-            return before
-
-        check_throttle(self._store.write(count), at)
+        return verified
 
     def _succeed(
-        self, tx: Transaction, claim: _Claim, key_id: str, verified: VerifiedLogin, at: int
-    ) -> tuple[Standing, RefreshRecord]:
-        check_throttle(_failures(tx, claim, at), at)  # guesses made side by side don't slip through
-        root = tx.auth.root_key(key_id)
+        self, tx: Transaction, opening: _Opening, seen: RootKeyRecord | None, verified: VerifiedLogin, at: int
+    ) -> tuple[Standing, RefreshRecord] | None:
+        """Open the log-in; nothing if what the proof was checked against isn't there any more."""
+        claim = opening.claim
+        check_throttle(failures_of(tx, claim, at), at)  # guesses made side by side don't slip through
+        root = tx.auth.root_key(seen.key_id) if seen is not None else _bind_by_itself(tx, claim, verified, at)
         if root is None or root.revoked_at is not None:
             raise WrongCredentialsError("this proof opens no account here")
-        tx.auth.touch_root_key(key_id, at=at, verifier=verified.verifier)
+        if seen is not None and root.verifier != seen.verifier:
+            return None
+        use_challenge(tx, claim.attempt.challenge, at)
+        tx.auth.touch_root_key(root.key_id, at=at, verifier=verified.verifier)
         tx.auth.record_success(claim.digest, claim.address, at=at)
-        return self._start(tx, root, claim, at)
+        return self._start(tx, root, opening, at)
 
-    def _start(self, tx: Transaction, root: RootKeyRecord, claim: _Claim, at: int) -> tuple[Standing, RefreshRecord]:
-        narrowed = claim.narrowed_to
+    def _start(
+        self, tx: Transaction, root: RootKeyRecord, opening: _Opening, at: int
+    ) -> tuple[Standing, RefreshRecord]:
+        narrowed = opening.narrowed_to
         if narrowed is not None:
             narrowed = tuple(str(each) for each in narrow(parsed(root.permissions), parsed(narrowed)))
         first = self._tokens.open_family(tx, root.key_id, narrowed_to=narrowed, logged_in_at=at, at=at)
@@ -284,7 +303,7 @@ class LoginService:
 
 
 def _claim_first_owner(
-    tx: Transaction, method: str, identifier: str, verified: VerifiedLogin, at: int
+    tx: Transaction, method: LoginMethod, identifier: str, verified: VerifiedLogin, at: int
 ) -> RootKeyRecord | None:
     """Bind the first root key to the node's own account; nothing if there is or was a root key."""
     owner = tx.accounts.owner()
@@ -293,7 +312,7 @@ def _claim_first_owner(
     root = RootKeyRecord(
         key_id=new_id(),
         account_id=owner.account_id,
-        method=method,
+        method=method.name,
         identifier=identifier,
         verifier=verified.verifier,
         permissions=(str(ADMIN),),
@@ -303,17 +322,30 @@ def _claim_first_owner(
     return root if tx.auth.claim_first_owner(root) else None
 
 
-def _look_up(tx: Transaction, claim: _Claim, at: int) -> tuple[RootKeyRecord | None, Failures]:
-    return tx.auth.find_root_key(claim.method.name, claim.identifier), _failures(tx, claim, at)
+def _bind_by_itself(tx: Transaction, claim: Claim, verified: VerifiedLogin, at: int) -> RootKeyRecord | None:
+    """The root key of a proof that shows its account by itself.
 
-
-def _failures(tx: Transaction, claim: _Claim, at: int) -> Failures:
-    here = tx.auth.attempts(claim.digest, claim.address)
-    anywhere = tx.auth.login_attempts(claim.digest, since=at - LOGIN_WINDOW_MS)
-    return Failures(
-        here=here.failures if here is not None else 0,
-        last_here=here.last_failed_at if here is not None else None,
-        succeeded_here=here.last_succeeded_at if here is not None else None,
-        anywhere=anywhere.failures,
-        last_anywhere=anywhere.last_failed_at,
+    Nothing if it was removed before, as long as another root key opens the account.
+    """
+    account = tx.accounts.get(verified.opens) if verified.opens is not None else None
+    if account is None:
+        return None
+    known = tx.auth.root_keys(account.account_id)
+    removed = any((each.method, each.identifier) == (claim.method.name, claim.identifier) for each in known)
+    if removed and any(each.revoked_at is None for each in known):
+        return None
+    root = RootKeyRecord(
+        key_id=new_id(),
+        account_id=account.account_id,
+        method=claim.method.name,
+        identifier=claim.identifier,
+        verifier=verified.verifier,
+        permissions=(str(ADMIN),) if account.owner else NOT_AN_OWNERS,
+        created_at=at,
+        last_used_at=at,
     )
+    return root if tx.auth.add_root_key(root) else tx.auth.find_root_key(claim.method.name, claim.identifier)
+
+
+def _look_up(tx: Transaction, claim: Claim, at: int) -> tuple[RootKeyRecord | None, Failures]:
+    return tx.auth.find_root_key(claim.method.name, claim.identifier), failures_of(tx, claim, at)

@@ -5,7 +5,8 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from meroid.auth.jws import SigningKey, VerifyingKey, key_id_for
+from meroid.auth.challenge import BadChallengeError, Challenge
+from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, key_id_for
 from meroid.auth.tokens import (
     REFRESH_LIFETIME_MS,
     AccessClaims,
@@ -109,6 +110,20 @@ class SigningKeys:
             return self._current(at).verifier.refresh(token)
         except UnknownSigningKeyError:
             return self._current(at, within=LOOK_AGAIN_FOR_UNKNOWN_MS).verifier.refresh(token)
+
+    def challenge(self, text: str, at: int) -> Challenge:
+        """Verify a challenge, except for its time and what it is for.
+
+        Raises:
+            BadChallengeError: it is none of this service.
+        """
+        try:
+            try:
+                return self._current(at).verifier.challenge(text)
+            except UnknownSigningKeyError:
+                return self._current(at, within=LOOK_AGAIN_FOR_UNKNOWN_MS).verifier.challenge(text)
+        except InvalidTokenError:
+            raise BadChallengeError("this is no challenge of this service") from None
 
     def _current(self, at: int, *, within: int = LOOK_AGAIN_MS) -> _Loaded:
         loaded = self._loaded

@@ -20,10 +20,10 @@ from meroid.auth.tokens import (
     new_id,
     new_token_id,
 )
-from meroid.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError
+from meroid.errors import InvalidInputError
 from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
-from meroid.service.gate import NotYourIdentityError, OutsideBindingError, PermissionDeniedError
+from meroid.service.gate import NotYourIdentityError, OutsideBindingError
 from meroid.service.live import check_live, granted
 from meroid.service.ports.auth import (
     FamilyRecord,
@@ -33,14 +33,13 @@ from meroid.service.ports.auth import (
     TokenKeyRecord,
 )
 from meroid.service.ports.store import Store, Transaction
+from meroid.service.revoking import check_fresh, revoke_key
 from meroid.service.signing import SigningKeys
 
 _ORIGIN: Final = re.compile(
     r"(https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?)(?:[/?#].*)?", re.DOTALL
 )
 _LONGEST_URL: Final = 2048
-_REVOKE_KEYS: Final = Permission(path=("keys", "delete"))
-_REVOKE_CLIENTS: Final = Permission(path=("keys", "clients", "delete"))
 
 
 class TokenReuseError(TokenRevokedError):
@@ -62,27 +61,6 @@ class PermissionNotHeldError(InvalidInputError):
 
     code = "permission_not_held"
     next_step = "ask for permissions that your own token has"
-
-
-class LoginNotFreshError(ForbiddenError):
-    """This needs a log-in of the last five minutes."""
-
-    code = "login_not_fresh"
-    next_step = "log in again and repeat the request within five minutes"
-
-
-class KeyNotFoundError(NotFoundError):
-    """There is no such key, or it was revoked before."""
-
-    code = "key_not_found"
-    next_step = "list the keys and take an id from there"
-
-
-class LastRootKeyError(ConflictError):
-    """Without this root key nobody could open the account any more."""
-
-    code = "last_root_key"
-    next_step = "add another root key first"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,8 +166,8 @@ class TokenService:
                 raise BadBindingError(f"{each} is not the binding that context_id and context_identity name")
             if not each.is_binding and not any_covers(principal.held, each):
                 raise PermissionNotHeldError(f"your token doesn't hold {each}")
-        if ADMIN in asked and not principal.is_fresh(at):
-            raise LoginNotFreshError("minting admin needs a log-in of the last five minutes")
+        if ADMIN in asked:
+            check_fresh(principal, "minting admin", at)
         if context_id is not None and identity is not None:
             self._check_binding(principal, context_id, identity)
         record = TokenKeyRecord(
@@ -207,18 +185,8 @@ class TokenService:
         return self.pair(standing, first, at)
 
     def revoke(self, principal: Principal, key_id: str, at: int) -> int:
-        """Revoke a root key or token key, with all that hangs on it; returns the time, ms.
-
-        A key may revoke itself. Keys of other accounts are found by unbound `admin` alone.
-
-        Raises:
-            KeyNotFoundError: unknown, revoked before, or not the caller's to see.
-            PermissionDeniedError: the caller may not.
-            LoginNotFreshError: a root key, and the log-in is older than five minutes.
-            LastRootKeyError: the account has no other.
-        """
-        self._store.write(lambda tx: self._revoke(tx, principal, key_id, at))
-        return at
+        """Revoke a root key or token key, with all that hangs on it; returns the time, ms. Raises as `revoke_key`."""
+        return self._store.write(lambda tx: revoke_key(tx, principal, key_id, at)).revoked_at
 
     def forget_expired(self, at: int) -> int:
         """Remove refresh tokens that are past their time; how many they were. For housekeeping."""
@@ -264,27 +232,6 @@ class TokenService:
         if standing is None:
             raise InvalidTokenError("the new key can't be read back")
         return standing, first
-
-    def _revoke(self, tx: Transaction, principal: Principal, key_id: str, at: int) -> None:
-        root, client = tx.auth.root_key(key_id), tx.auth.token_key(key_id)
-        record = root or client
-        everything = not principal.is_bound and any_covers(principal.held, ADMIN)
-        if record is None or record.revoked_at is not None:
-            raise KeyNotFoundError("there is no such key, or it was revoked before")
-        if record.account_id != principal.account_id and not everything:
-            raise KeyNotFoundError("there is no such key, or it was revoked before")
-        needed = _REVOKE_CLIENTS if root is None else _REVOKE_KEYS
-        permitted = not principal.is_bound and any_covers(principal.held, needed)
-        if key_id != principal.key_id and not permitted:
-            raise PermissionDeniedError(f"this token doesn't hold {needed}")
-        if root is None:
-            tx.auth.revoke_token_key(key_id, at=at)
-            return
-        if not principal.is_fresh(at):
-            raise LoginNotFreshError("revoking a root key needs a log-in of the last five minutes")
-        if not any(each.revoked_at is None and each.key_id != key_id for each in tx.auth.root_keys(root.account_id)):
-            raise LastRootKeyError("this is the last root key of its account")
-        tx.auth.revoke_root_key(key_id, at=at)
 
     def _access_claims(self, standing: Standing, at: int) -> AccessClaims:
         client = standing.client

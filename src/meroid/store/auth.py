@@ -1,11 +1,12 @@
 """Everything that the auth service stores, as one port."""
 
 from meroid.store.attempts import SqlAttempts
+from meroid.store.challenges import SqlChallenges
 from meroid.store.credentials import SqlCredentials
 from meroid.store.logins import SqlLogins
 
 
-class SqlAuthRecords(SqlCredentials, SqlLogins, SqlAttempts):
+class SqlAuthRecords(SqlCredentials, SqlLogins, SqlAttempts, SqlChallenges):
     """The port `AuthRecords` over SQL."""
 
     __slots__ = ()

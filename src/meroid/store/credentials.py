@@ -34,6 +34,9 @@ SELECT key_id, account_id, method, identifier, verifier, permissions, created_at
 FROM root_keys WHERE account_id = ? ORDER BY created_at, position
 """
 _TOUCH_ROOT_KEY = "UPDATE root_keys SET last_used_at = ?, verifier = COALESCE(?, verifier) WHERE key_id = ?"
+_REPLACE_VERIFIER = """
+UPDATE root_keys SET verifier = ? WHERE key_id = ? AND verifier IS NOT DISTINCT FROM ? AND revoked_at IS NULL
+"""
 _REVOKE_ROOT_KEY = "UPDATE root_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
 _ADD_CLIENT = """
 INSERT INTO token_keys
@@ -114,6 +117,10 @@ class SqlCredentials(Repository):
     def touch_root_key(self, key_id: str, *, at: int, verifier: str | None = None) -> None:
         """Note a log-in; with `verifier`, replace what the method checks against."""
         self._session.run(_TOUCH_ROOT_KEY, (at, verifier, key_id))
+
+    def replace_verifier(self, key_id: str, *, old: str | None, new: str | None) -> bool:
+        """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
+        return self._session.run(_REPLACE_VERIFIER, (new, key_id, old)) == 1
 
     def revoke_root_key(self, key_id: str, *, at: int) -> bool:
         """Revoke a root key; false if it is unknown or revoked already."""

@@ -18,6 +18,11 @@ SELECT family_id, key_id, narrowed_to, logged_in_at, created_at, revoked_at FROM
 WHERE family_id = ?
 """
 _REVOKE_FAMILY = "UPDATE families SET revoked_at = ? WHERE family_id = ? AND revoked_at IS NULL"
+_END_FAMILIES = """
+UPDATE families SET revoked_at = ?
+WHERE revoked_at IS NULL AND family_id <> ?
+  AND (key_id = ? OR key_id IN (SELECT client_id FROM token_keys WHERE root_key_id = ?))
+"""
 # A family's key is a root key, or a token key with a root key above it.
 _STANDING = """
 SELECT f.family_id, f.key_id, f.narrowed_to, f.logged_in_at, f.created_at, f.revoked_at,
@@ -86,6 +91,10 @@ class SqlLogins(Repository):
     def revoke_family(self, family_id: str, *, at: int) -> bool:
         """Revoke a family; false if it is unknown or revoked already."""
         return self._session.run(_REVOKE_FAMILY, (at, family_id)) == 1
+
+    def end_families(self, root_key_id: str, *, but: str | None, at: int) -> int:
+        """Revoke the families of a root key and of the token keys under it, but one; how many they were."""
+        return self._session.run(_END_FAMILIES, (at, but or "", root_key_id, root_key_id))
 
     def standing(self, key_id: str, family_id: str) -> Standing | None:
         """What decides about a token of this subject and family, revoked records included."""

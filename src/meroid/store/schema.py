@@ -12,7 +12,7 @@ from pathlib import Path
 from meroid.store.driver import Connection, DriverError, open_writer, translated
 from meroid.store.errors import StoreFailedError, StoreTooNewError
 
-SCHEMA_REVISION = "0002_restored_accounts"  # a test holds that it is Alembic's head
+SCHEMA_REVISION = "0003_root_keys"  # a test holds that it is Alembic's head
 
 _HAS_REVISION = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
 _REVISION = "SELECT version_num FROM alembic_version"

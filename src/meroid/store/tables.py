@@ -229,8 +229,8 @@ root_keys = _table(
     _text("key_id", "id of the root key"),
     _blob("account_id", "account that it opens", ForeignKey("accounts.account_id")),
     _text("method", "log-in method"),
-    _text("identifier", "user name or wallet address"),
-    _text("verifier", "what the method checks against (a PHC string); may be empty", nullable=True),
+    _text("identifier", "user name, wallet address, key, account id or credential id"),
+    _text("verifier", "what the method checks against or keeps; may be empty", nullable=True),
     _text("permissions", "JSON list of permissions"),
     _whole("created_at", "when it was bound, ms"),
     _whole("last_used_at", "last log-in, ms", nullable=True),
@@ -280,6 +280,7 @@ families = _keyed(
     _whole("created_at", "when it began, ms"),
     _whole("revoked_at", "when it was revoked, ms; empty while it lives", nullable=True),
     PrimaryKeyConstraint("family_id"),
+    Index("ix_families_key_id", "key_id"),
 )
 
 refresh_tokens = _keyed(
@@ -318,6 +319,15 @@ login_attempts = _keyed(
     _whole("last_failed_at", "last failure, ms", nullable=True),
     _whole("last_succeeded_at", "last success, ms", nullable=True),
     PrimaryKeyConstraint("login", "address"),
+)
+
+used_challenges = _keyed(
+    "used_challenges",
+    "challenges that somebody logged in with, until they have ended",
+    _blob("nonce", "nonce of the challenge, 32 bytes"),
+    _whole("expires_at", "when it ends, ms"),
+    PrimaryKeyConstraint("nonce"),
+    Index("ix_used_challenges_expires_at", "expires_at"),
 )
 
 setup_code = _table(

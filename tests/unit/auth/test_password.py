@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from meroid.auth.methods import BadProviderDataError, LoginAttempt, MethodBusyError, WrongCredentialsError
+from meroid.auth.methods import BadProviderDataError, Enrolment, LoginAttempt, MethodBusyError, WrongCredentialsError
 from meroid.auth.password import (
     DEFAULT_COST,
     HASHES_WAITING,
@@ -12,7 +12,9 @@ from meroid.auth.password import (
     hash_password,
     verify_password,
 )
+from meroid.ids import AccountId
 
+ACCOUNT = AccountId(bytes(32))
 CHEAP = Argon2Cost(passes=1, memory_kib=64, lanes=1)
 DEARER = Argon2Cost(passes=2, memory_kib=64, lanes=1)
 
@@ -94,7 +96,7 @@ def test_malformed_fields_are_refused(data: dict[str, object]) -> None:
     for act in (
         lambda: login.identify(malformed),
         lambda: login.verify(malformed, None),
-        lambda: login.enrol(malformed, lenient=True),
+        lambda: login.enrol(malformed, Enrolment(account_id=ACCOUNT, lenient=True)),
     ):
         with pytest.raises(BadProviderDataError):
             act()
@@ -108,9 +110,11 @@ def test_another_methods_attempt_is_none_of_its_business() -> None:
 def test_new_passwords_have_eight_characters_unless_lenient() -> None:
     login = PasswordLogin(CHEAP)
     with pytest.raises(WeakPasswordError):
-        login.enrol(attempt(username="alice", password="seven77"), lenient=False)
-    assert login.enrol(attempt(username="alice", password="eight888"), lenient=False).verifier
-    assert login.enrol(attempt(username="alice", password="dev"), lenient=True).verifier
+        login.enrol(attempt(username="alice", password="seven77"), Enrolment(account_id=ACCOUNT, lenient=False))
+    assert login.enrol(
+        attempt(username="alice", password="eight888"), Enrolment(account_id=ACCOUNT, lenient=False)
+    ).verifier
+    assert login.enrol(attempt(username="alice", password="dev"), Enrolment(account_id=ACCOUNT, lenient=True)).verifier
 
 
 def test_too_many_checks_at_once_are_refused_and_not_queued_for_ever() -> None:

@@ -26,7 +26,6 @@ from meroid.auth.password import Argon2Cost, PasswordLogin, WeakPasswordError
 from meroid.auth.setup_code import WrongSetupCodeError, show_setup_code
 from meroid.auth.throttle import FREE_FAILURES, FREE_FAILURES_OF_LOGIN, LoginThrottledError
 from meroid.service.login import (
-    LoginService,
     OwnerExistsError,
     Peer,
     SetupRequiredError,
@@ -232,7 +231,7 @@ def test_guesses_made_side_by_side_do_not_slip_through(owned: AuthWorld) -> None
                 fail(owned, at=START)
             return verified
 
-    owned.login = LoginService(owned.store, owned.tokens, [Racing(CHEAP)])
+    owned.log_in_with(Racing(CHEAP))
     with pytest.raises(LoginThrottledError):
         owned.log_in(peer=REMOTE)
 
@@ -241,7 +240,7 @@ def test_an_old_hash_is_renewed_without_changing_the_account(tmp_path: Path) -> 
     with auth_world(tmp_path) as world:
         before = world.gate.admit(world.log_in().access, START)
         dearer = PasswordLogin(Argon2Cost(passes=2, memory_kib=64, lanes=1))
-        world.login = LoginService(world.store, world.tokens, [dearer])
+        world.log_in_with(dearer)
         after = world.gate.admit(world.log_in(at=START + 1).access, START + 1)
         (root,) = world.store.read(lambda tx: tx.auth.root_keys())
         assert root.verifier is not None

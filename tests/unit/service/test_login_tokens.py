@@ -36,17 +36,9 @@ from meroid.service.gate import (
     OutsideBindingError,
     PermissionDeniedError,
 )
+from meroid.service.revoking import KeyNotFoundError, LastRootKeyError, LoginNotFreshError
 from meroid.service.signing import NoSigningKeyError, SigningKeys
-from meroid.service.tokens import (
-    BadBindingError,
-    KeyNotFoundError,
-    LastRootKeyError,
-    LoginNotFreshError,
-    PermissionNotHeldError,
-    TokenPair,
-    TokenReuseError,
-    TokenService,
-)
+from meroid.service.tokens import BadBindingError, PermissionNotHeldError, TokenPair, TokenReuseError, TokenService
 
 DAY = 24 * HOUR
 

@@ -17,8 +17,9 @@ from meroid.keys.public import PublicKey
 class RootKeyRecord:
     """A credential that opens an account.
 
-    `method` and `identifier` (user name, wallet address) are unique together among root keys that
-    aren't revoked. `verifier` is what the method checks against (a PHC string), or nothing.
+    `method` and `identifier` (user name, NEAR account, public key, account id or credential id) are unique
+    together among root keys that aren't revoked. `verifier` is what the method checks against (a PHC
+    string, a passkey's public key) or keeps (a wallet's certification), or nothing.
     """
 
     key_id: str
@@ -154,6 +155,10 @@ class AuthRecords(Protocol):
         """Note a log-in; with `verifier`, replace what the method checks against."""
         ...
 
+    def replace_verifier(self, key_id: str, *, old: str | None, new: str | None) -> bool:
+        """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
+        ...
+
     def revoke_root_key(self, key_id: str, *, at: int) -> bool:
         """Revoke a root key; false if it is unknown or revoked already. Its clients fall with it on use."""
         ...
@@ -183,6 +188,10 @@ class AuthRecords(Protocol):
     def family(self, family_id: str) -> FamilyRecord | None: ...
     def revoke_family(self, family_id: str, *, at: int) -> bool:
         """Revoke a family; false if it is unknown or revoked already."""
+        ...
+
+    def end_families(self, root_key_id: str, *, but: str | None, at: int) -> int:
+        """Revoke the families of a root key and of the token keys under it, but one; how many they were."""
         ...
 
     def standing(self, key_id: str, family_id: str) -> Standing | None:
@@ -233,6 +242,17 @@ class AuthRecords(Protocol):
 
     def forget_attempts(self, *, before: int) -> int:
         """Remove rows whose last failure and last success both lie before that time; how many."""
+        ...
+
+    # Challenges
+
+    def use_challenge(self, nonce: bytes, *, expires_at: int) -> bool:
+        """Note that a challenge was used; false if it was before (then nothing changes)."""
+        ...
+
+    def is_challenge_used(self, nonce: bytes) -> bool: ...
+    def forget_challenges(self, *, expired_before: int) -> int:
+        """Forget used challenges that ended before that time; how many they were."""
         ...
 
     # Set-up code and settings

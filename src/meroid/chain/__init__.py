@@ -1,0 +1,1 @@
+"""Speaking to NEAR: what its JSON-RPC says about accounts."""

@@ -1,0 +1,145 @@
+"""The routes of challenges and root keys (`wire/auth.md` §1.3 and §1.5)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from meroid.access.permissions import Permission
+from meroid.access.principal import Principal
+from meroid.auth.tokens import TokenRevokedError
+from meroid.errors import UnauthenticatedError
+from meroid.http.auth_api import identified
+from meroid.http.exchange import ApiRequest, ApiResponse
+from meroid.http.routes import Endpoint, Public, Requires, SignedIn, SocketEndpoint
+from meroid.service.login import LoginService
+from meroid.service.root_keys import ListedRootKey, NewPassword, NewRootKey, RootKeyService
+from meroid.wire import root_keys as shapes
+from meroid.wire.envelope import Envelope
+from meroid.wire.faults import BadPathError
+
+_LIST: Final = Permission(path=("keys", "list"))
+_CREATE: Final = Permission(path=("keys", "create"))
+_TRUE: Final = frozenset({"true", "1"})
+_FALSE: Final = frozenset({"false", "0"})
+_FORBIDDEN: Final = 403
+
+
+class KeysApi:
+    """Challenges, and the root keys of the caller's account, over HTTP."""
+
+    def __init__(self, *, login: LoginService, root_keys: RootKeyService) -> None:
+        self._login = login
+        self._root_keys = root_keys
+
+    def endpoints(self) -> list[Endpoint | SocketEndpoint]:
+        """The routes; `RootKeyService` asks for a fresh log-in wherever something changes."""
+        auth = Envelope.AUTH
+        return [
+            Endpoint("GET", "/auth/challenge", self.challenge, Public("needed before log-in"), envelope=auth),
+            Endpoint("GET", "/admin/keys", self.list, Requires(_LIST), envelope=auth),
+            Endpoint("POST", "/admin/keys", self.bind, Requires(_CREATE), envelope=auth),
+            Endpoint("PUT", "/admin/keys/{key_id}/password", self.password, Requires(_CREATE), envelope=auth),
+            # A key may remove itself, whatever it holds.
+            Endpoint("DELETE", "/admin/keys/{key_id}", self.remove, SignedIn(), envelope=auth),
+        ]
+
+    def challenge(self, request: ApiRequest) -> ApiResponse:
+        """Something to sign; keeps nothing."""
+        method = request.query().get("method", shapes.DEFAULT_METHOD)
+        made = self._login.challenge(method, request.peer, request.at)
+        return ApiResponse.data(
+            shapes.ChallengeData(
+                challenge=made.challenge.text,
+                nonce=made.challenge.nonce_text,
+                expires_at=made.challenge.expires_at // 1000,
+                options=dict(made.options) if made.options is not None else None,
+            ),
+            Envelope.AUTH,
+        )
+
+    def list(self, request: ApiRequest) -> ApiResponse:
+        """Root keys of the caller's account; with `all=true`, for `admin`, of every account."""
+        principal = request.principal
+        known = self._root_keys.list(principal, everybody=_flag(request, "all"))
+        return _data([_shown(each, principal) for each in known], principal)
+
+    def bind(self, request: ApiRequest) -> ApiResponse:
+        """Bind a root key to the caller's account."""
+        body = request.json(shapes.NewKeyBody)
+        new = NewRootKey(
+            auth_method=body.auth_method,
+            public_key=body.public_key,
+            provider_data=body.provider_data,
+            peer=request.peer,
+        )
+        return _proven(lambda: self._bind(request, new))
+
+    def _bind(self, request: ApiRequest, new: NewRootKey) -> ApiResponse:
+        bound = self._root_keys.bind(request.principal, new, request.at)
+        message = shapes.KEY_CREATED if bound.created else shapes.KEY_UPDATED
+        return _data(shapes.NewKeyData(message=message, key_id=bound.key_id), request.principal)
+
+    def password(self, request: ApiRequest) -> ApiResponse:
+        """Change the password of a root key."""
+        body = request.json(shapes.PasswordBody)
+        new = NewPassword(
+            password=body.password,
+            old_password=body.old_password,
+            end_sessions=body.end_sessions,
+            peer=request.peer,
+        )
+        ended = self._root_keys.change_password(request.principal, request.params["key_id"], new, request.at)
+        return _data(shapes.PasswordChangedData(sessions_ended=ended), request.principal)
+
+    def remove(self, request: ApiRequest) -> ApiResponse:
+        """Revoke a root key, with all that hangs on it."""
+        force = _flag(request, "force")
+        revoked = self._root_keys.remove(request.principal, request.params["key_id"], request.at, force=force)
+        removed = shapes.RemovedKeyData(
+            key_id=revoked.key_id,
+            revoked_at=revoked.revoked_at // 1000,
+            clients_revoked=revoked.minted,
+            lost=revoked.lost,
+        )
+        return _data(removed, request.principal)
+
+
+def _proven(work: Callable[[], ApiResponse]) -> ApiResponse:
+    """A new key's proof that doesn't hold is 403 and says nothing about the caller's token, which is good.
+
+    401 would make existing clients refresh, or forget their tokens.
+    """
+    try:
+        return work()
+    except TokenRevokedError:
+        raise
+    except UnauthenticatedError as error:
+        return replace(ApiResponse.refusal(error, Envelope.AUTH), status=_FORBIDDEN)
+
+
+def _shown(listed: ListedRootKey, principal: Principal) -> shapes.RootKeyData:
+    root = listed.record
+    return shapes.RootKeyData(
+        key_id=root.key_id,
+        public_key=root.identifier,
+        auth_method=root.method,
+        created_at=root.created_at // 1000,
+        revoked_at=None if root.revoked_at is None else root.revoked_at // 1000,
+        permissions=root.permissions,
+        last_used_at=None if root.last_used_at is None else root.last_used_at // 1000,
+        label=listed.label,
+        account_id=str(root.account_id),
+        certified=root.method == shapes.DEFAULT_METHOD and root.verifier is not None,
+        current=root.key_id == principal.key_id,
+    )
+
+
+def _flag(request: ApiRequest, name: str) -> bool:
+    value = request.query().get(name, "false").lower()
+    if value not in _TRUE | _FALSE:
+        raise BadPathError(f"{name} is true or false")
+    return value in _TRUE
+
+
+def _data(value: object, principal: Principal) -> ApiResponse:
+    return ApiResponse.data(value, Envelope.AUTH, headers=identified(principal))

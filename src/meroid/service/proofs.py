@@ -1,0 +1,116 @@
+"""Reading a proof: which method it is of, whom it claims to be, and which challenge it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from meroid.auth.first_owner import Peer
+from meroid.auth.methods import LoginAttempt, LoginMethod
+from meroid.auth.throttle import (
+    KEEP_ATTEMPTS_MS,
+    LOGIN_WINDOW_MS,
+    Failures,
+    address_group,
+    check_throttle,
+    login_digest,
+)
+from meroid.errors import UnauthenticatedError
+from meroid.service.challenges import ChallengeService
+from meroid.service.ports.store import Store, Transaction
+
+
+class UnsupportedMethodError(UnauthenticatedError):
+    """This node has no such way to log in."""
+
+    code = "unsupported_method"
+    next_step = "take a method from /auth/providers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Whom an attempt claims to be, before anything is proven, and where its failures are counted."""
+
+    method: LoginMethod
+    identifier: str
+    attempt: LoginAttempt
+    digest: bytes
+    address: str
+
+
+class Proofs:
+    """All log-in methods, their challenges, and the counting of failures."""
+
+    def __init__(self, store: Store, methods: Sequence[LoginMethod], challenges: ChallengeService) -> None:
+        self.methods = tuple(methods)
+        self.challenges = challenges
+        self._store = store
+
+    def method(self, name: str) -> LoginMethod:
+        """The method of that name.
+
+        Raises:
+            UnsupportedMethodError: there is none.
+        """
+        for method in self.methods:
+            if method.name == name:
+                return method
+        raise UnsupportedMethodError("this node has no such way to log in")
+
+    def identify(self, attempt: LoginAttempt) -> tuple[LoginMethod, str]:
+        """The method of an attempt, and the identifier that it claims.
+
+        Raises:
+            UnsupportedMethodError: no method has it.
+            BadProviderDataError: the method's fields are malformed.
+        """
+        for method in self.methods:
+            identifier = method.identify(attempt)
+            if identifier is not None:
+                return method, identifier
+        raise UnsupportedMethodError("this node has no such way to log in")
+
+    def read(self, attempt: LoginAttempt, peer: Peer, at: int) -> Claim:
+        """What an attempt claims, with its challenge checked; raises as `identify`, and more.
+
+        Raises:
+            BadChallengeError, ChallengeExpiredError, ChallengeUsedError: its challenge is no good.
+        """
+        method, identifier = self.identify(attempt)
+        text = method.challenge_in(attempt)
+        if text is not None:
+            challenge = self.challenges.check(text, method, peer.host, at)
+            attempt = replace(attempt, challenge=challenge)
+        return Claim(
+            method=method,
+            identifier=identifier,
+            attempt=attempt,
+            digest=login_digest(method.name, identifier),
+            address=address_group(peer.address),
+        )
+
+    def fail(self, claim: Claim, at: int) -> None:
+        """Count a failure; what failed together with too many others doesn't learn that it was wrong.
+
+        Raises:
+            LoginThrottledError: too many.
+        """
+
+        def count(tx: Transaction) -> Failures:
+            before = failures_of(tx, claim, at)
+            tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS)
+            tx.auth.record_failure(claim.digest, claim.address, at=at)
+            return before
+
+        check_throttle(self._store.write(count), at)
+
+
+def failures_of(tx: Transaction, claim: Claim, at: int) -> Failures:
+    """Failed log-ins so far, from this address and from anywhere."""
+    here = tx.auth.attempts(claim.digest, claim.address)
+    anywhere = tx.auth.login_attempts(claim.digest, since=at - LOGIN_WINDOW_MS)
+    return Failures(
+        here=here.failures if here is not None else 0,
+        last_here=here.last_failed_at if here is not None else None,
+        succeeded_here=here.last_succeeded_at if here is not None else None,
+        anywhere=anywhere.failures,
+        last_anywhere=anywhere.last_failed_at,
+    )

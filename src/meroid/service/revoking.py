@@ -1,0 +1,106 @@
+"""Revoking root keys and token keys: one guarded path, whichever route asks."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from meroid.access.permissions import ADMIN, Permission, any_covers
+from meroid.access.principal import Principal
+from meroid.errors import ConflictError, ForbiddenError, NotFoundError
+from meroid.ids import AccountId
+from meroid.service.gate import PermissionDeniedError
+from meroid.service.ports.auth import RootKeyRecord
+from meroid.service.ports.store import Transaction
+
+_REVOKE_KEYS: Final = Permission(path=("keys", "delete"))
+_REVOKE_CLIENTS: Final = Permission(path=("keys", "clients", "delete"))
+
+
+class LoginNotFreshError(ForbiddenError):
+    """This needs a log-in of the last five minutes."""
+
+    code = "login_not_fresh"
+    next_step = "log in again and repeat the request within five minutes"
+
+
+class KeyNotFoundError(NotFoundError):
+    """There is no such key, or it was revoked before."""
+
+    code = "key_not_found"
+    next_step = "list the keys and take an id from there"
+
+
+class LastRootKeyError(ConflictError):
+    """Without this root key nobody could open the account any more."""
+
+    code = "last_root_key"
+    next_step = "add another root key first, or repeat it with force=true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoked:
+    """A key that was revoked. `minted` counts the token keys that end with a root key.
+
+    `lost` says, after the last root key of an account, what nobody can get at any more; otherwise empty.
+    """
+
+    key_id: str
+    revoked_at: int
+    minted: int = 0
+    lost: str | None = None
+
+
+def check_fresh(principal: Principal, what: str, at: int) -> None:
+    """Refuse what a log-in older than five minutes may not do.
+
+    Raises:
+        LoginNotFreshError: it is older.
+    """
+    if not principal.is_fresh(at):
+        raise LoginNotFreshError(f"{what} needs a log-in of the last five minutes")
+
+
+def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, force: bool = False) -> Revoked:
+    """Revoke a key with all that hangs on it.
+
+    A key may revoke itself. Keys of other accounts are found by unbound `admin` alone.
+
+    Raises:
+        KeyNotFoundError: unknown, revoked before, or not the caller's to see.
+        PermissionDeniedError: the caller may not.
+        LoginNotFreshError: a root key, and the log-in is older than five minutes.
+        LastRootKeyError: the account has no other, and nothing is forced.
+    """
+    root, client = tx.auth.root_key(key_id), tx.auth.token_key(key_id)
+    record = root or client
+    everything = not principal.is_bound and any_covers(principal.held, ADMIN)
+    if record is None or record.revoked_at is not None:
+        raise KeyNotFoundError("there is no such key, or it was revoked before")
+    if record.account_id != principal.account_id and not everything:
+        raise KeyNotFoundError("there is no such key, or it was revoked before")
+    needed = _REVOKE_CLIENTS if root is None else _REVOKE_KEYS
+    permitted = not principal.is_bound and any_covers(principal.held, needed)
+    if key_id != principal.key_id and not permitted:
+        raise PermissionDeniedError(f"this token doesn't hold {needed}")
+    if root is None:
+        tx.auth.revoke_token_key(key_id, at=at)
+        return Revoked(key_id=key_id, revoked_at=at)
+    check_fresh(principal, "revoking a root key", at)
+    return _revoke_root(tx, root, at, force=force)
+
+
+def _revoke_root(tx: Transaction, root: RootKeyRecord, at: int, *, force: bool) -> Revoked:
+    others = [each for each in tx.auth.root_keys(root.account_id) if each.key_id != root.key_id]
+    last = all(each.revoked_at is not None for each in others)
+    lost = _lost(tx, root.account_id) if last else None
+    if lost is not None and not force:
+        raise LastRootKeyError(f"this is the last root key of its account; without it {lost}")
+    minted = tx.auth.token_keys(root.account_id)
+    ended = [each for each in minted if each.root_key_id == root.key_id and each.revoked_at is None]
+    tx.auth.revoke_root_key(root.key_id, at=at)
+    return Revoked(key_id=root.key_id, revoked_at=at, minted=len(ended), lost=lost)
+
+
+def _lost(tx: Transaction, account_id: AccountId) -> str:
+    keys = tx.accounts.client_keys(account_id=account_id)
+    contexts = len({each.context_id for each in keys if each.context_id is not None})
+    return f"only the account's recovery words open it here, and its {contexts} contexts with it"
