@@ -198,17 +198,27 @@ class Merod:
         assert "result" in answer, f"call of {method} at {self.name}: {answer}"
         return answer["result"]["output"]
 
-    def meroctl(self, *arguments: str, program: str = "meroctl", ends_with: int | None = 0) -> Ran:
-        """Run a command of the person at this node; `ends_with` is the exit code that it must have."""
+    def meroctl(
+        self,
+        *arguments: str,
+        program: str = "meroctl",
+        ends_with: int | None = 0,
+        typed: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Ran:
+        """Run a command of the person at this node; `ends_with` is the exit code that it must have.
+
+        `typed` is its standard input, which is no terminal; `environment` is added to the person's.
+        """
         line = [_script(program), "--node", self.name, *arguments]
         done = subprocess.run(
             line,
-            env=self.environment,
+            env={**self.environment, **(environment or {})},
             capture_output=True,
             text=True,
             timeout=COMMAND_S,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=typed,
         )
         ran = Ran(done.returncode, done.stdout, done.stderr)
         assert ends_with in {None, ran.code}, f"{program} {' '.join(arguments)} ended with {ran}"

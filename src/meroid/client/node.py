@@ -51,6 +51,10 @@ class NodeClient:
         """The JSON that a PUT of raw bytes answers."""
         return decode_json(self.exchange(Request(method="PUT", path=path, body=data)))
 
+    def put_json(self, path: str, body: object) -> object:
+        """The JSON that a PUT of JSON answers."""
+        return decode_json(self.exchange(json_request("PUT", path, body)))
+
     def get_bytes(self, path: str, *, limit: Limit) -> bytes:
         """The raw body that a GET answers."""
         response = self.exchange(Request(method="GET", path=path), limit=limit)

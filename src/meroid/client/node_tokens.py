@@ -4,6 +4,7 @@ The token file leads, because the Python client reads and renews it; a refresh t
 places are always written together, under the lock of the token file.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from meroid.client.address import NodeAddress
@@ -35,19 +36,20 @@ class NodeTokens:
 
     def save(self, tokens: TokenPair) -> None:
         """Keep these in both places."""
-        self.save_login(tokens, username=None)
+        self._keep(tokens, {})
 
-    def save_login(self, tokens: TokenPair, *, username: str | None) -> None:
-        """Keep the tokens of a new log-in, with the facts that merobox looks for."""
-        facts: dict[str, object] = {"node_url": str(self._address).rstrip("/")}
-        if username is not None:
-            facts |= {"auth_method": "user_password", "username": username}
+    def save_login(self, tokens: TokenPair, *, username: str, method: str = "user_password") -> None:
+        """Keep the tokens of a new log-in, with the facts that merobox looks for; `username` may name a key."""
+        self._keep(tokens, {"auth_method": method, "username": username})
+
+    def _keep(self, tokens: TokenPair, more: Mapping[str, object]) -> None:
+        facts: dict[str, object] = {"node_url": str(self._address).rstrip("/"), **more}
         self._cache.save(tokens, facts=facts)
         if self._registry is not None and self._name is not None:
             self._registry.keep_tokens(self._name, tokens)
 
     def username(self) -> str | None:
-        """The name that was given at the last log-in with a password, if it was here."""
+        """The name, account or key of the last log-in, if it was here."""
         name = self._cache.read().get("username") if self._is_ours() else None
         return name if isinstance(name, str) else None
 

@@ -54,6 +54,25 @@ class NodeRoutes:
     def providers(self) -> Response:
         return self.client.exchange(Request(method="GET", path="auth/providers"))
 
+    def challenge(self, method: str) -> object:
+        return self.client.get(f"auth/challenge?method={quote(method, safe='')}")
+
+    # --- root keys
+
+    def root_keys(self, *, every: bool) -> object:
+        """The root keys of the caller's account, or for `admin` those of all."""
+        return self.client.get("admin/keys?all=true" if every else "admin/keys")
+
+    def bind_root_key(self, body: Mapping[str, object]) -> object:
+        return self.client.post("admin/keys", dict(body))
+
+    def remove_root_key(self, key_id: str, *, force: bool) -> object:
+        path = f"admin/keys/{quote(key_id, safe='')}"
+        return self.client.delete(f"{path}?force=true" if force else path)
+
+    def change_password(self, key_id: str, body: Mapping[str, object]) -> object:
+        return self.client.put_json(f"admin/keys/{quote(key_id, safe='')}/password", dict(body))
+
     def validate_token(self) -> Response:
         return self.client.exchange(Request(method="GET", path="auth/validate"))
 

@@ -124,14 +124,19 @@ def _shown(listed: ListedRootKey, principal: Principal) -> shapes.RootKeyData:
         public_key=root.identifier,
         auth_method=root.method,
         created_at=root.created_at // 1000,
-        revoked_at=None if root.revoked_at is None else root.revoked_at // 1000,
+        revoked_at=_seconds(root.revoked_at),
         permissions=root.permissions,
-        last_used_at=None if root.last_used_at is None else root.last_used_at // 1000,
+        last_used_at=_seconds(root.last_used_at),
+        changed_at=_seconds(root.changed_at),
         label=listed.label,
         account_id=str(root.account_id),
         certified=root.method == shapes.DEFAULT_METHOD and root.verifier is not None,
         current=root.key_id == principal.key_id,
     )
+
+
+def _seconds(ms: int | None) -> int | None:
+    return None if ms is None else ms // 1000
 
 
 def _flag(request: ApiRequest, name: str) -> bool:

@@ -182,7 +182,7 @@ class RootKeyService:
 
         def work(tx: Transaction) -> int:
             _check_caller(tx, principal)
-            if not tx.auth.replace_verifier(key_id, old=root.verifier, new=verified.verifier):
+            if not tx.auth.replace_verifier(key_id, old=root.verifier, new=verified.verifier, at=at):
                 raise RootKeyChangedError("this root key was changed meanwhile")
             return tx.auth.end_families(key_id, but=principal.family_id, at=at) if new.end_sessions else 0
 
@@ -217,7 +217,7 @@ def _bind(tx: Transaction, principal: Principal, claim: Claim, verified: Verifie
     if known is not None:
         if known.account_id != principal.account_id or claim.method.kind != _WALLET:
             raise RootKeyExistsError("this login opens an account here already")
-        tx.auth.replace_verifier(known.key_id, old=known.verifier, new=verified.verifier)
+        tx.auth.replace_verifier(known.key_id, old=known.verifier, new=verified.verifier, at=at)
         return Bound(key_id=known.key_id, created=False)
     root = RootKeyRecord(
         key_id=new_id(),

@@ -12,30 +12,34 @@ from meroid.store.repository import Repository
 _HAS_ROOT_KEYS = "SELECT 1 FROM root_keys LIMIT 1"
 _ADD_ROOT_KEY = """
 INSERT INTO root_keys
-  (key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+  (key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at, changed_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (method, identifier) WHERE revoked_at IS NULL DO NOTHING
 """
 _FORGET_SETUP_CODE = "DELETE FROM setup_code"
 _ROOT_KEY = """
-SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at,
+  changed_at
 FROM root_keys WHERE key_id = ?
 """
 _FIND_ROOT_KEY = """
-SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at,
+  changed_at
 FROM root_keys WHERE method = ? AND identifier = ? AND revoked_at IS NULL
 """
 _ROOT_KEYS = """
-SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at,
+  changed_at
 FROM root_keys ORDER BY created_at, position
 """
 _ROOT_KEYS_OF_ACCOUNT = """
-SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at
+SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at,
+  changed_at
 FROM root_keys WHERE account_id = ? ORDER BY created_at, position
 """
 _TOUCH_ROOT_KEY = "UPDATE root_keys SET last_used_at = ?, verifier = COALESCE(?, verifier) WHERE key_id = ?"
 _REPLACE_VERIFIER = """
-UPDATE root_keys SET verifier = ? WHERE key_id = ? AND verifier IS NOT DISTINCT FROM ? AND revoked_at IS NULL
+UPDATE root_keys SET verifier = ?, changed_at = ? WHERE key_id = ? AND verifier IS NOT DISTINCT FROM ? AND revoked_at IS NULL
 """
 _REVOKE_ROOT_KEY = "UPDATE root_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
 _ADD_CLIENT = """
@@ -94,6 +98,7 @@ class SqlCredentials(Repository):
                 record.created_at,
                 record.last_used_at,
                 record.revoked_at,
+                record.changed_at,
             ),
         )
         return added == 1
@@ -118,9 +123,9 @@ class SqlCredentials(Repository):
         """Note a log-in; with `verifier`, replace what the method checks against."""
         self._session.run(_TOUCH_ROOT_KEY, (at, verifier, key_id))
 
-    def replace_verifier(self, key_id: str, *, old: str | None, new: str | None) -> bool:
+    def replace_verifier(self, key_id: str, *, old: str | None, new: str | None, at: int) -> bool:
         """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
-        return self._session.run(_REPLACE_VERIFIER, (new, key_id, old)) == 1
+        return self._session.run(_REPLACE_VERIFIER, (new, at, key_id, old)) == 1
 
     def revoke_root_key(self, key_id: str, *, at: int) -> bool:
         """Revoke a root key; false if it is unknown or revoked already."""
@@ -180,6 +185,7 @@ def root_key_from(row: tuple[Any, ...]) -> RootKeyRecord:
         created_at=row[6],
         last_used_at=row[7],
         revoked_at=row[8],
+        changed_at=row[9],
     )
 
 

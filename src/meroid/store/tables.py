@@ -235,6 +235,7 @@ root_keys = _table(
     _whole("created_at", "when it was bound, ms"),
     _whole("last_used_at", "last log-in, ms", nullable=True),
     _whole("revoked_at", "when it was revoked, ms; empty while it lives", nullable=True),
+    _whole("changed_at", "when its owner last replaced the verifier, ms; may be empty", nullable=True),
     UniqueConstraint("key_id"),
     Index(
         "uq_root_keys_live_login",

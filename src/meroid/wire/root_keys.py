@@ -45,7 +45,10 @@ class PasswordBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RootKeyData(msgspec.Struct, frozen=True, kw_only=True):
-    """One root key; `label` is what a person knows it by, `current` marks the one that the caller logged in with."""
+    """One root key; `current` marks the one that the caller logged in with.
+
+    `label` is what a person knows it by, `changed_at` when its password or certification was replaced.
+    """
 
     key_id: str
     public_key: str
@@ -54,6 +57,7 @@ class RootKeyData(msgspec.Struct, frozen=True, kw_only=True):
     revoked_at: int | None
     permissions: Sequence[str]
     last_used_at: int | None
+    changed_at: int | None
     label: str
     account_id: str
     certified: bool

@@ -1,7 +1,6 @@
 """A hardware token and a desktop keychain that tests can use: SoftHSM, and gnome-keyring on a bus of its own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -9,63 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
-import pkcs11
 import pytest
 import secretstorage
 from secretstorage.exceptions import SecretStorageException
-
-PIN = b"pin-98760"
-SO_PIN = "12345678"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SoftToken:
-    """An initialised SoftHSM token; `tokens` is the folder that stands for the slot."""
-
-    name: str
-    module: Path
-    tokens: Path
-    pin_file: Path
-
-    @property
-    def query(self) -> str:
-        return f"module-path={self.module}&pin-source=file:{self.pin_file}"
-
-    def uri(self, *path: str) -> str:
-        return f"pkcs11:{';'.join((f'token={quote(self.name)}', *path))}?{self.query}"
-
-    def unplug(self) -> None:
-        self.tokens.rename(self.tokens.with_name("gone"))
-
-    def plug_in(self) -> None:
-        self.tokens.with_name("gone").rename(self.tokens)
+from tests.soft_token import SoftToken, soft_token
 
 
 @pytest.fixture
-def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SoftToken]:
-    folder = tmp_path / "softhsm"
-    tokens = folder / "tokens"
-    tokens.mkdir(parents=True)
-    (folder / "conf").write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
-    monkeypatch.setenv("SOFTHSM2_CONF", str(folder / "conf"))
-    program = shutil.which("softhsm2-util")
-    assert program is not None
-    subprocess.run(
-        [program, "--init-token", "--free", "--label", "a token", "--so-pin", SO_PIN, "--pin", PIN.decode()],
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
-    pin_file = folder / "pin"
-    pin_file.write_bytes(PIN + b"\n")
-    pin_file.chmod(0o600)
-    module = Path(program).resolve().parent.parent / "lib" / "softhsm" / "libsofthsm2.so"
-    driver = pkcs11.lib(str(module))
-    driver.reinitialize()
-    yield SoftToken(name="a token", module=module, tokens=tokens, pin_file=pin_file)
-    driver.finalize()
+def token(tmp_path: Path) -> Iterator[SoftToken]:
+    with soft_token(tmp_path / "softhsm") as made:
+        yield made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

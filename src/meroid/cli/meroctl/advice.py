@@ -19,6 +19,7 @@ _SIGN_IN: Final = frozenset(
         "sign_in_needed",
         "session_ended",
         "no_refresh_token",
+        "login_not_fresh",
     }
 )
 

@@ -7,6 +7,8 @@ import argparse
 import os
 from typing import Final, TypeAlias
 
+from meroid.cli.meroctl.grammar_account import add_other_keys, add_root_keys
+
 # argparse has no public name for what `add_subparsers` gives
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
@@ -36,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     _command(commands, "peers", "nodes:show_peers", "how many peers the node is connected to")
     _add_node(commands)
     _add_login(commands)
+    _add_account(commands)
     return parser
 
 
@@ -218,9 +221,20 @@ def _add_node(commands: Commands) -> None:
 
 
 def _add_login(commands: Commands) -> None:
-    login = _command(commands, "login", "sign_in:login", "log in to the node and keep its tokens")
+    login = _command(
+        commands,
+        "login",
+        "sign_in:login",
+        "log in to the node and keep its tokens; with a password where no other key is named",
+    )
     login.add_argument("--username", metavar="NAME", help="asked for on a terminal")
     login.add_argument("--password-file", metavar="FILE", help="file with the password, or - for standard input")
     login.add_argument("--setup-code-file", metavar="FILE", help="file with the node's set-up code")
+    add_other_keys(login.add_mutually_exclusive_group())
     _command(commands, "logout", "sign_in:logout", "forget the tokens for the node")
     _command(commands, "whoami", "sign_in:whoami", "who you are to the node")
+
+
+def _add_account(commands: Commands) -> None:
+    group = _group(commands, "account", "your account, and what opens it")
+    add_root_keys(group, _command)

@@ -1,44 +1,70 @@
-"""`meroctl login`, `logout`, `whoami`: tokens for the node. Passwords come from a terminal or a file, never from argv."""
+"""`meroctl login`, `logout`, `whoami`: tokens for the node. Secrets come from a terminal or a file, never from argv."""
 
-import getpass
 import sys
-from pathlib import Path
 
 from meroid.cli.meroctl.output import is_interactive
 from meroid.cli.meroctl.refusals import BadArgumentError
+from meroid.cli.meroctl.secret_input import need_terminal, secret_from, typed_new_password, typed_secret
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import value_at
-from meroid.client.exchange import check_status, decode_json
+from meroid.client.exchange import Response, check_status, decode_json
 from meroid.client.failures import ResourceNotFoundError
-from meroid.client.tokens import claims_of, tokens_in
+from meroid.client.tokens import TokenPair, claims_of, tokens_in
 from meroid.clock import SystemClock
-
-_MOST_SECRET_BYTES = 4096
 
 
 def login(session: Session) -> None:
-    """Log in with a name and a password, and keep the tokens where the Python client finds them too."""
+    """Log in with a password or another root key, and keep the tokens where the Python client finds them too."""
     args = session.args
+    if any((args.near_key_file, args.phrase, args.phrase_file, args.pkcs11)):
+        _login_with_key(session)
+        return
     username = args.username if args.username is not None else _ask_name()
     if args.password_file is None:
-        _need_terminal()
+        need_terminal("password", "--password-file")
     claims = _makes_owner(session)
-    secrets = {"username": username, "password": _password(args.password_file, claims=claims)}
-    if args.setup_code_file is not None:
-        secrets["setup_code"] = _secret_from(args.setup_code_file, "set-up code")
-    response = session.routes.request_token(
-        {
-            "auth_method": "user_password",
-            "public_key": username,
-            "client_name": str(session.routes.client.address).rstrip("/"),
-            "timestamp": SystemClock().now_ms() // 1000,
-            "provider_data": secrets,
-        }
-    )
+    secrets = {"username": username, "password": _password(args.password_file, claims=claims)} | _setup_code(session)
+    proof = {"auth_method": "user_password", "public_key": username, "provider_data": secrets}
+    response = session.routes.request_token({**proof, **_rest(session)})
+    _keep(session, response, username=username, method="user_password", claims=claims)
+
+
+def _login_with_key(session: Session) -> None:
+    from meroid.cli.meroctl.proof_input import bind, named_key, request_tokens  # noqa: PLC0415 - start-up time
+    from meroid.client.proofs import NearKey  # noqa: PLC0415 - start-up time
+    from meroid.ids import AccountId  # noqa: PLC0415 - start-up time
+
+    args = session.args
+    if args.username is not None or args.password_file is not None:
+        raise BadArgumentError("a user name or password was given beside another key", next_step="leave one out")
+    key = named_key(args)
+    assert key is not None  # noqa: S101 - the caller has looked
+    claims = _makes_owner(session)
+    response = request_tokens(session, key, _rest(session), _setup_code(session))
+    tokens = _keep(session, response, username=key.label, method=key.method, claims=claims)
+    account = claims_of(tokens.access_token).get("account_id")
+    if claims and isinstance(key, NearKey) and isinstance(account, str):
+        bind(session, key, AccountId.parse(account))  # it couldn't certify an account that it didn't know yet
+
+
+def _setup_code(session: Session) -> dict[str, object]:
+    file = session.args.setup_code_file
+    return {} if file is None else {"setup_code": secret_from(file, "set-up code")}
+
+
+def _rest(session: Session) -> dict[str, object]:
+    return {
+        "client_name": str(session.routes.client.address).rstrip("/"),
+        "timestamp": SystemClock().now_ms() // 1000,
+    }
+
+
+def _keep(session: Session, response: Response, *, username: str, method: str, claims: bool) -> TokenPair:
+    """Keep the tokens of a log-in and tell of it."""
     tokens = tokens_in(response)
     with session.tokens.exclusive():
-        session.tokens.save_login(tokens, username=username)
+        session.tokens.save_login(tokens, username=username, method=method)
     where = session.target.name or session.target.url
     body = {"node": where, "username": username, "expires_at": tokens.expires_at}
     if claims:
@@ -48,6 +74,7 @@ def login(session: Session) -> None:
     session.output.detail("User", username)
     if claims:
         session.output.detail("Owner", f"you are the owner of {where} now")
+    return tokens
 
 
 def logout(session: Session) -> None:
@@ -114,49 +141,11 @@ def _makes_owner(session: Session) -> bool:
     return response.status == 200 and value_at(decode_json(response), "data", "setup_required") is True
 
 
-def _need_terminal() -> None:
-    if not is_interactive():
-        raise BadArgumentError(
-            "no password was given, and there is no terminal to ask", next_step="give --password-file FILE, or -"
-        )
-
-
 def _password(file: str | None, *, claims: bool) -> str:
     if file is not None:
-        return _secret_from(file, "password")
+        return secret_from(file, "password")
     if not claims:
-        return _typed("Password: ")
+        return typed_secret("Password: ")
     sys.stderr.write("This node has no owner yet: this log-in makes you its owner, with the password you choose now.\n")
     sys.stderr.flush()
-    password = _typed("Password: ")
-    if _typed("Password again: ") != password:
-        raise BadArgumentError("the two passwords are not the same", next_step="run it again; nothing was sent")
-    return password
-
-
-def _typed(question: str) -> str:
-    try:
-        return getpass.getpass(question)
-    except EOFError:
-        raise BadArgumentError("no password was typed", next_step="run it again") from None
-
-
-def _secret_from(file: str, what: str) -> str:
-    try:
-        data = sys.stdin.buffer.read(_MOST_SECRET_BYTES + 1) if file == "-" else _read(Path(file))
-        text = data.decode()
-    except OSError as error:
-        raise BadArgumentError(
-            f"the {what} file can't be read: {error.strerror}", next_step="check the path, or give - for standard input"
-        ) from None
-    except UnicodeDecodeError:
-        raise BadArgumentError(f"the {what} is not UTF-8 text") from None
-    text = text.removesuffix("\n").removesuffix("\r")
-    if not text or len(data) > _MOST_SECRET_BYTES:
-        raise BadArgumentError(f"the {what} has 1 to {_MOST_SECRET_BYTES} bytes")
-    return text
-
-
-def _read(path: Path) -> bytes:
-    with path.expanduser().open("rb") as file:
-        return file.read(_MOST_SECRET_BYTES + 1)
+    return typed_new_password()

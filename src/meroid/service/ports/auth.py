@@ -19,7 +19,8 @@ class RootKeyRecord:
 
     `method` and `identifier` (user name, NEAR account, public key, account id or credential id) are unique
     together among root keys that aren't revoked. `verifier` is what the method checks against (a PHC
-    string, a passkey's public key) or keeps (a wallet's certification), or nothing.
+    string, a passkey's public key) or keeps (a wallet's certification), or nothing; `changed_at` is when
+    its owner last replaced it.
     """
 
     key_id: str
@@ -31,6 +32,7 @@ class RootKeyRecord:
     created_at: int
     last_used_at: int | None = None
     revoked_at: int | None = None
+    changed_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ class AuthRecords(Protocol):
         """Note a log-in; with `verifier`, replace what the method checks against."""
         ...
 
-    def replace_verifier(self, key_id: str, *, old: str | None, new: str | None) -> bool:
+    def replace_verifier(self, key_id: str, *, old: str | None, new: str | None, at: int) -> bool:
         """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
         ...
 

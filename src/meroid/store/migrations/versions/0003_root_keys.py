@@ -1,4 +1,4 @@
-"""Challenges that were used, and the families of a key found by its id."""
+"""Challenges that were used, when a password was changed, and the families of a key found by its id."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,7 +12,7 @@ _Whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Make the table and the index; what is there stays as it is."""
+    """Make the table, the column and the index; what is there stays as it is."""
     op.create_table(
         "used_challenges",
         sa.Column("nonce", sa.LargeBinary(), nullable=False),
@@ -22,4 +22,5 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_index("ix_used_challenges_expires_at", "used_challenges", ["expires_at"])
+    op.add_column("root_keys", sa.Column("changed_at", _Whole, nullable=True))
     op.create_index("ix_families_key_id", "families", ["key_id"])
