@@ -13,6 +13,7 @@ import pytest
 from tests.contract.store_contract import TransactionContract
 from tests.contract.store_contract_auth import AttemptsContract, CredentialsContract, LoginsContract
 from tests.contract.store_contract_content import AccountsContract, ApplicationsContract, ContextsContract
+from tests.contract.store_contract_root_keys import ChallengesContract, RootKeysContract
 from tests.contract.store_records import AT, add_context, blob_id, context_id, operation_id
 
 from meroid.service.ports.store import Store, Transaction
@@ -45,6 +46,14 @@ class TestContexts(ContextsContract):
 
 
 class TestApplications(ApplicationsContract):
+    pass
+
+
+class TestRootKeys(RootKeysContract):
+    pass
+
+
+class TestChallenges(ChallengesContract):
     pass
 
 

@@ -6,11 +6,13 @@ One node in embedded mode; its owner works with `meroctl` alone, as a person doe
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from tests.near_chain import FULL_ACCESS, FUNCTION_CALL, near_chain
 from tests.near_keys import NearPair
 from tests.processes import Merod, Owner, initialise, start, stop
 from tests.servers import Got
@@ -218,19 +220,50 @@ def test_the_last_root_key_goes_by_force_only_and_the_words_still_open_the_accou
     assert world.is_the_same()
 
 
-def test_the_first_owner_may_come_with_a_wallet(tmp_path: Path) -> None:
-    node = Merod("wallet-node", tmp_path)
+@contextmanager
+def wallet_node(folder: Path, *settings: str) -> Iterator[Merod]:
+    """A node in embedded mode without an owner, with further lines in its configuration."""
+    node = Merod("wallet-node", folder)
     initialise(node)
     config = node.home / node.name / "config.toml"
-    config.write_text(config.read_text().replace('auth_mode = "proxy"', 'auth_mode = "embedded"'))
+    embedded = config.read_text().replace('auth_mode = "proxy"', 'auth_mode = "embedded"')
+    config.write_text("\n".join([embedded, *settings, ""]))
     start(node)
-    key = str(WALLET.write(node.person / "wallet.json"))
-
-    first = node.meroctl("--output-format", "json", "login", "--near-key-file", key).first
-
-    assert first["owner"] is True
-    listed = node.meroctl("--output-format", "json", "account", "keys").first["data"]
-    assert [(each["auth_method"], each["certified"]) for each in listed] == [("near_wallet", True)]
-    refused = node.meroctl("login", "--near-key-file", str(OTHER_WALLET.write(node.person / "other.json")), ends_with=1)
-    assert "wrong_credentials" in refused.err
+    yield node
     stop(node)
+    assert "Traceback" not in node.log, node.log
+
+
+def test_the_first_owner_may_come_with_a_wallet(tmp_path: Path) -> None:
+    with wallet_node(tmp_path) as node:
+        key = str(WALLET.write(node.person / "wallet.json"))
+
+        first = node.meroctl("--output-format", "json", "login", "--near-key-file", key).first
+
+        assert first["owner"] is True
+        listed = node.meroctl("--output-format", "json", "account", "keys").first["data"]
+        assert [(each["auth_method"], each["certified"]) for each in listed] == [("near_wallet", True)]
+        other = str(OTHER_WALLET.write(node.person / "other.json"))
+        assert "wrong_credentials" in node.meroctl("login", "--near-key-file", other, ends_with=1).err
+
+
+def test_a_named_near_account_logs_in_as_the_chain_says(tmp_path: Path) -> None:
+    full, limited, stranger = (NearPair.of(number, account="rosa.testnet") for number in (41, 42, 43))
+    keys = {"rosa.testnet": {full.public_text: FULL_ACCESS, limited.public_text: FUNCTION_CALL}}
+    with near_chain(keys) as chain, wallet_node(tmp_path, "[auth.near]", f'rpc = "{chain.url}"') as node:
+
+        def log_in(pair: NearPair, ends_with: int = 0) -> str:
+            key = str(pair.write(node.person / "near.json"))
+            return node.meroctl("login", "--near-key-file", key, ends_with=ends_with).err
+
+        log_in(full)
+        account = node.meroctl("--output-format", "json", "whoami").first["account_id"]
+        assert "near_function_call_key" in log_in(limited, 1)
+        assert "near_key_unknown" in log_in(stranger, 1)
+        assert "near_key_unknown" in log_in(NearPair.of(41, account="nobody.testnet"), 1)
+        for fault, code in (("broken", "near_unreachable, HTTP 503"), ("rate-limited", "near_rate_limited, HTTP 429")):
+            chain.fault = fault
+            assert code in log_in(full, 1)
+        chain.fault = ""
+        log_in(full)
+        assert node.meroctl("--output-format", "json", "whoami").first["account_id"] == account

@@ -133,7 +133,7 @@ class RecoveryPhraseLogin:
         """Check the signature, then that the key is the account's key now."""
         account_id, key = _account(attempt), _key(attempt)
         _check(key, _login(attempt, key).to_log_in(), attempt)
-        self._check_current(account_id, key)
+        self._check_current(self._state_of(account_id), key)
         return VerifiedLogin(identifier=str(account_id), opens=account_id)
 
     def enrol(self, attempt: LoginAttempt, enrolment: Enrolment) -> VerifiedLogin:
@@ -144,11 +144,14 @@ class RecoveryPhraseLogin:
         if enrolment.claims:
             return self.verify(attempt, None)
         _check(key, _login(attempt, key).to_bind(account_id), attempt)
-        self._check_current(account_id, key)
+        state = self._state_of(account_id)
+        if state is not None and key not in {*state.keys.keys, *state.retired_keys}:
+            raise NotThisAccountError("the words belong to another account")
+        self._check_current(state, key)
         return VerifiedLogin(identifier=str(account_id), opens=account_id)
 
-    def _check_current(self, account_id: AccountId, key: PublicKey) -> None:
-        state = self._state_of(account_id)
+    @staticmethod
+    def _check_current(state: AccountState | None, key: PublicKey) -> None:
         if state is not None and key in state.retired_keys:
             raise AccountKeyRetiredError(f"the account key is of generation {state.generation} by now")
         if state is None or key not in state.keys.keys:

@@ -192,16 +192,17 @@ class Phrase:
 
     method: Final = RECOVERY_PHRASE
 
-    def __init__(self, seed: Seed, generation: int = 0) -> None:
+    def __init__(self, seed: Seed, generation: int = 0, *, account_id: AccountId | None = None) -> None:
+        """`account_id` is needed where a recovery put these words in the place of others."""
         self._seed = seed
         self._generation = generation
         self._signer = seed.account_key(generation)
-        self._account_id = account_id_of(seed)
+        self._account_id = account_id or account_id_of(seed)
         self.label = str(self._account_id)
 
     def next(self) -> "Phrase":
         """The same words with the account key of the next generation."""
-        return Phrase(self._seed, self._generation + 1)
+        return Phrase(self._seed, self._generation + 1, account_id=self._account_id)
 
     @property
     def generation(self) -> int:
@@ -216,7 +217,7 @@ class Phrase:
     def to_bind(self, challenge: OfferedChallenge, account_id: AccountId) -> Proof:
         """The signature that lets the words open the account again."""
         message = _login(self.method, challenge, self._signer).to_bind(account_id)
-        return _key_proof(self._signer, message, self.method, challenge, self._account_id)
+        return _key_proof(self._signer, message, self.method, challenge, account_id)
 
     def __repr__(self) -> str:
         return f"Phrase({self.label})"

@@ -19,7 +19,8 @@ def named_key(args: Namespace) -> RootKey | None:
     if args.near_key_file is not None:
         return NearKey.from_file(bytes_from(args.near_key_file, "NEAR key"))
     if args.phrase or args.phrase_file is not None:
-        return Phrase(Seed.from_words(_words(args.phrase_file)))
+        account = None if args.account is None else AccountId.parse(args.account)
+        return Phrase(Seed.from_words(_words(args.phrase_file)), account_id=account)
     if args.pkcs11 is not None:
         from meroid.cli.meroctl.hardware_key import open_hardware_key  # noqa: PLC0415 - few log in with a token
 

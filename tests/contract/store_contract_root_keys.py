@@ -1,0 +1,89 @@
+"""What every store keeps about root keys that change: passwords, families that end with them, used challenges."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from tests.contract.store_records import AT, add_account, family, refresh, root_key, token_key
+
+from meroid.service.ports.store import Store, Transaction
+
+NONCE = b"n" * 32
+
+
+class RootKeysContract:
+    """Replacing a verifier, and ending what hangs on a root key."""
+
+    def test_a_verifier_is_replaced_only_in_place_of_the_one_that_was_seen(self, store: Store) -> None:
+        add_account(store)
+        store.write(lambda tx: tx.auth.add_root_key(root_key()))
+
+        def replace_it(old: str | None, new: str | None) -> bool:
+            return store.write(lambda tx: tx.auth.replace_verifier("root-0", old=old, new=new, at=AT + 5))
+
+        assert not replace_it("another", "new")
+        assert not replace_it(None, "new")
+        assert store.read(lambda tx: tx.auth.root_key("root-0")) == root_key()
+        assert replace_it("$argon2id$...", "new")
+        assert store.read(lambda tx: tx.auth.root_key("root-0")) == replace(
+            root_key(), verifier="new", changed_at=AT + 5
+        )
+        assert replace_it("new", None)
+        assert replace_it(None, "third")
+
+        store.write(lambda tx: tx.auth.revoke_root_key("root-0", at=AT))
+        assert not replace_it("third", "fourth")
+
+    def test_a_log_in_is_not_a_change_of_the_verifier(self, store: Store) -> None:
+        add_account(store)
+        store.write(lambda tx: tx.auth.add_root_key(root_key()))
+        store.write(lambda tx: tx.auth.touch_root_key("root-0", at=AT + 1, verifier="rehashed"))
+        found = store.read(lambda tx: tx.auth.root_key("root-0"))
+        assert found == replace(root_key(), verifier="rehashed", last_used_at=AT + 1)
+
+    def test_the_families_of_a_root_key_and_of_what_hangs_on_it_end_but_one(self, store: Store) -> None:
+        add_account(store)
+
+        def make(tx: Transaction) -> None:
+            for number in (0, 1):
+                tx.auth.add_root_key(root_key(number))
+                tx.auth.add_token_key(token_key(number, under=number))
+            for number, key in enumerate(("root-0", "root-0", "client-0", "root-1", "client-1")):
+                tx.auth.open_family(family(number, key_id=key), refresh(number, of=number))
+
+        store.write(make)
+
+        def live() -> list[int]:
+            found = store.read(lambda tx: [tx.auth.family(f"family-{number}") for number in range(5)])
+            return [number for number, each in enumerate(found) if each is not None and each.revoked_at is None]
+
+        assert store.write(lambda tx: tx.auth.end_families("root-0", but="family-1", at=AT)) == 2
+        assert live() == [1, 3, 4]
+        assert store.write(lambda tx: tx.auth.end_families("root-0", but=None, at=AT + 1)) == 1
+        assert store.write(lambda tx: tx.auth.end_families("root-0", but=None, at=AT + 2)) == 0
+        assert live() == [3, 4]
+
+
+class ChallengesContract:
+    """Single use."""
+
+    def test_a_challenge_is_used_once_among_many_who_try(self, store: Store) -> None:
+        assert not store.read(lambda tx: tx.auth.is_challenge_used(NONCE))
+
+        def use(_: int) -> bool:
+            return store.write(lambda tx: tx.auth.use_challenge(NONCE, expires_at=AT))
+
+        with ThreadPoolExecutor(8) as threads:
+            assert sum(threads.map(use, range(8))) == 1
+        assert store.read(lambda tx: tx.auth.is_challenge_used(NONCE))
+
+    def test_used_challenges_are_forgotten_after_they_ended(self, store: Store) -> None:
+        def use(tx: Transaction) -> None:
+            for number in range(3):
+                tx.auth.use_challenge(bytes([number]) * 32, expires_at=AT + number)
+
+        store.write(use)
+
+        assert store.write(lambda tx: tx.auth.forget_challenges(expired_before=AT + 2)) == 2
+
+        used = store.read(lambda tx: [tx.auth.is_challenge_used(bytes([number]) * 32) for number in range(3)])
+        assert used == [False, False, True]
