@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Final
 
 import structlog
@@ -12,6 +13,7 @@ from meroid.access.principal import Principal
 from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
 from meroid.auth.methods import LoginMethod
 from meroid.auth.near_wallet import NearNetwork, NearWalletLogin
+from meroid.auth.passkey import PasskeyLogin
 from meroid.auth.password import PasswordLogin
 from meroid.auth.setup_code import show_setup_code
 from meroid.chain.near_rpc import NearRpc
@@ -114,6 +116,7 @@ class Node:
             NearWalletLogin(NearRpc(near.rpc) if near.rpc is not None else None, shown),
             RecoveryPhraseLogin(AccountStates(self.store)),
             HardwareKeyLogin(),
+            *([PasskeyLogin()] if find_spec("webauthn") else []),  # the extra `passkey`
         ]
         proofs = Proofs(self.store, methods, challenges)
         self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from tests.near_keys import NearPair
 from tests.served_node import PASSWORD, ServedNode, network, served_node
+from tests.soft_passkey import SoftPasskey
 
 from meroid.account.root_key import certification_text
 from meroid.client.proofs import NearKey, OfferedChallenge
@@ -192,3 +193,41 @@ def test_the_last_root_key_stays_and_flags_are_true_or_false(node: ServedNode) -
     odd = node.ask("DELETE", f"/admin/keys/{mine['key_id']}?force=perhaps")
     assert (odd.status, odd.code) == (400, "bad_path")
     assert node.ask("GET", "/admin/keys?all=1").status == 200
+
+
+def test_a_passkey_is_registered_and_logs_in_on_the_nodes_own_page(node: ServedNode) -> None:
+    key = SoftPasskey(count=1)
+    host = {"Host": f"localhost:{node.server.port}"}
+    origin = f"http://localhost:{node.server.port}"
+
+    def offered() -> Any:
+        got = node.ask("GET", "/auth/challenge?method=passkey", None, host, token="")
+        assert got.status == 200, got.text
+        return got.json["data"]
+
+    def log_in() -> Any:
+        made = offered()
+        data = {"challenge": made["challenge"], "credential": key.get(made["options"]["get"], origin)}
+        body = {"auth_method": "passkey", "public_key": "-", "provider_data": data, "client_name": "n", "timestamp": 0}
+        return node.ask("POST", "/auth/token", body, host, token="")
+
+    assert log_in().code == "passkey_refused", "nobody has registered it"
+    made = offered()
+    data = {
+        "challenge": made["challenge"],
+        "credential": key.create(made["options"]["create"], origin),
+        "name": "phone",
+    }
+    body = {"auth_method": "passkey", "public_key": "-", "provider_data": data}
+    bound = node.ask("POST", "/admin/keys", body, host)
+    assert bound.status == 200, bound.text
+    assert node.ask("POST", "/admin/keys", body, host).code == "challenge_used"
+
+    for _ in range(2):
+        token = log_in().json["data"]["access_token"]
+        assert claims_of(token)["account_id"] == str(account(node))
+    key.count = 1
+    assert log_in().code == "passkey_copied"
+    (shown,) = [each for each in node.data("GET", "/admin/keys") if each["auth_method"] == "passkey"]
+    assert (shown["label"], shown["changed_at"]) == ("phone", None)
+    node.data("DELETE", f"/admin/keys/{shown['key_id']}")
