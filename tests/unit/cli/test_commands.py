@@ -487,7 +487,7 @@ def test_on_a_terminal_the_first_owner_types_the_password_twice(
     run("node", "add", "n1", server.url)
     typed = ["s3cret", "s3crte", "s3cret", "s3cret", "s3cret"]
     monkeypatch.setattr(sys, "stdin", Terminal())
-    monkeypatch.setattr("meroid.cli.meroctl.sign_in.is_interactive", lambda: True)
+    monkeypatch.setattr("meroid.cli.meroctl.secret_input.is_interactive", lambda: True)
     monkeypatch.setattr("getpass.getpass", lambda _: typed.pop(0))
 
     slipped = run("--node", "n1", "login", "--username", "ann")
