@@ -20,7 +20,7 @@ from meroid.auth.methods import (
     WrongCredentialsError,
     text_field,
 )
-from meroid.errors import InvalidInputError
+from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError
 from meroid.keys.public import SIGNATURE_BYTES, BadPublicKeyError, BadSignatureError, PublicKey, verify_signature
 
@@ -35,14 +35,17 @@ class WrongKeySignatureError(WrongCredentialsError):
     next_step = "sign what docs/auth.md says, with the key that is sent as public_key"
 
 
-class AccountKeyRetiredError(WrongCredentialsError):
-    """The account had this key once; a later one took its place. It stays out, whoever has it."""
+class AccountKeyRetiredError(UnauthenticatedError):
+    """The account had this key once; a later one took its place. It stays out, whoever has it.
+
+    Only a holder of that key is told, so it counts as no failed guess.
+    """
 
     code = "account_key_retired"
     next_step = "derive the account key of the next generation from the words, and sign with that one"
 
 
-class AccountNeedsMoreKeysError(WrongCredentialsError):
+class AccountNeedsMoreKeysError(UnauthenticatedError):
     """One key of this account isn't enough: several sign together."""
 
     code = "account_needs_more_keys"

@@ -23,7 +23,7 @@ from meroid.auth.tokens import TokenRevokedError, new_id
 from meroid.errors import ConflictError, ForbiddenError, InvalidInputError
 from meroid.service.challenges import use_challenge
 from meroid.service.gate import PermissionDeniedError
-from meroid.service.live import check_live
+from meroid.service.live import check_live, parsed
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.proofs import Claim, Proofs, failures_of
@@ -47,7 +47,7 @@ class RootKeyChangedError(ConflictError):
 
 
 class OldPasswordNeededError(InvalidInputError):
-    """The log-in was made with this very password, so it takes the old one to change it."""
+    """It takes the old password: the log-in was made with this very one, or may less than this root key."""
 
     code = "old_password_needed"
     next_step = "send old_password, or log in with another root key of the account"
@@ -175,7 +175,7 @@ class RootKeyService:
             raise MethodUnsuitedError("this root key has no password")
         if new.old_password is not None:
             self._check_old(method, root, new.old_password, new.peer, at)
-        elif principal.key_id == root.key_id:
+        elif principal.key_id == root.key_id or not _may_as_much(principal, root):
             raise OldPasswordNeededError("the old password is missing")
         attempt = _attempt(method, root, new.password)
         verified = method.enrol(attempt, Enrolment(account_id=root.account_id))
@@ -203,6 +203,11 @@ class RootKeyService:
         except WrongCredentialsError:
             self._proofs.fail(claim, at)
             raise WrongOldPasswordError("the old password is wrong") from None
+
+
+def _may_as_much(principal: Principal, root: RootKeyRecord) -> bool:
+    """True if the caller holds all that the root key grants: otherwise its new password would widen that."""
+    return all(any_covers(principal.held, each) for each in parsed(root.permissions))
 
 
 def _attempt(method: LoginMethod, root: RootKeyRecord, password: str) -> LoginAttempt:

@@ -7,11 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.account_cast import Owner
 from tests.auth_world import LOCAL, MINUTE, OWNER, REMOTE, START, AuthWorld, auth_world
 from tests.near_keys import NearPair
 
 from meroid.account.key_login import KeyLogin
-from meroid.auth.account_key import HardwareKeyLogin, WrongKeySignatureError
+from meroid.auth.account_key import (
+    AccountKeyRetiredError,
+    HardwareKeyLogin,
+    RecoveryPhraseLogin,
+    WrongKeySignatureError,
+)
 from meroid.auth.challenge import (
     LIFETIME_MS,
     BadChallengeError,
@@ -29,13 +35,17 @@ from meroid.keys.nep413 import Nep413Message
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.keys.software import SoftwareSigner
+from meroid.service.account_state import AccountStates
 from meroid.service.login import (
+    NOT_AN_OWNERS,
     LoginRequest,
     SetupRequiredError,
     TokenPair,
     UnsupportedMethodError,
     WrongCredentialsError,
 )
+from meroid.service.ports.accounts import AccountRecord
+from meroid.service.ports.store import Transaction
 
 KEY = SoftwareSigner(Secret(b"k" * 32))
 WALLET = NearPair.of(5)
@@ -237,3 +247,38 @@ def test_an_unbound_wallet_is_refused_after_the_same_work(world: AuthWorld, chai
         world.login.log_in(near_request(offer(world, "near_wallet")), START)
     assert caught.value.code == "wrong_credentials"
     assert chain.asked == 0
+
+
+def test_words_find_the_key_in_force_over_many_rotations_without_being_throttled(tmp_path: Path) -> None:
+    person = Owner()
+    for _ in range(2 * FREE_FAILURES):
+        person.rotate()
+    account = AccountRecord(account_id=person.log.account_id, sealed_seed=b"s", device=0, created_at=START, owner=False)
+
+    def add(tx: Transaction) -> None:
+        tx.accounts.add(account, person.entries[0])
+        for number, entry in enumerate(person.entries[1:], start=1):
+            tx.accounts.append_key_log(account.account_id, number, entry)
+
+    with auth_world(tmp_path) as world:
+        world.log_in()
+        world.store.write(add)
+        world.log_in_with(RecoveryPhraseLogin(AccountStates(world.store)))
+        offered = world.login.challenge("recovery_phrase", REMOTE, START).challenge
+        for generation in range(2 * FREE_FAILURES):
+            with pytest.raises(AccountKeyRetiredError):
+                world.login.log_in(by_words(offered, person, generation), START)
+
+        opened = world.gate.admit(world.login.log_in(by_words(offered, person, 2 * FREE_FAILURES), START).access, START)
+
+        assert opened.account_id == person.log.account_id
+        assert {str(each) for each in opened.held} == set(NOT_AN_OWNERS), "it isn't the node's own account"
+
+
+def by_words(challenge: Challenge, person: Owner, generation: int) -> LoginRequest:
+    signer = person.seed.account_key(generation)
+    plain = request(challenge, peer=REMOTE, signer=signer)
+    login = KeyLogin(method="recovery_phrase", host=challenge.audience, challenge=challenge.text, key=signer.public_key)
+    signature = base64.b64encode(signer.sign(login.to_log_in())).decode()
+    data = {"account_id": str(person.log.account_id), "challenge": challenge.text, "signature": signature}
+    return replace(plain, auth_method="recovery_phrase", provider_data=data)

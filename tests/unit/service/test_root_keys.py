@@ -308,6 +308,19 @@ def test_another_root_key_sets_a_forgotten_password_anew(world: AuthWorld) -> No
     world.log_in(password=NEW)
 
 
+def test_a_key_that_may_less_does_not_widen_itself_by_a_new_password(world: AuthWorld) -> None:
+    password_key = owner(world).key_id
+    assert password_key is not None
+    narrow = admitted(world, world.log_in(permissions=["keys:create"]))
+    world.root_keys.bind(narrow, hardware(world, OWNER), START)
+    by_key = admitted(world, world.login.log_in(hardware(world, None), START))
+
+    with pytest.raises(OldPasswordNeededError):
+        world.root_keys.change_password(by_key, password_key, change(old=None), START)
+
+    world.log_in()
+
+
 def test_what_can_not_be_changed_is_refused(world: AuthWorld) -> None:
     world.add_account(("keys:create",))
     caller = owner(world)
