@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_keys_are_shown_with_their_ages_and_old_ones_are_named(logged_in: Meroct
 
 def test_those_of_all_accounts_are_asked_for_by_name(logged_in: Meroctl, server: WireServer) -> None:
     server.on("GET", "/admin/keys?all=true", listed(key(1)))
-    assert logged_in("account", "keys", "--all").status == 0
+    assert str(ACCOUNT) in logged_in("account", "keys", "--all").out
 
 
 def bound(server: WireServer) -> None:
@@ -255,3 +256,61 @@ def test_an_old_log_in_is_told_to_log_in_again(logged_in: Meroctl, server: WireS
     done = logged_in("account", "remove-root-key", "k", "-y")
     assert done.status == 1
     assert "advice: log in: meroctl" in done.err
+
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+NEW_KEY = said({"data": {"status": True, "message": "Key was created", "key_id": "f" * 32}})
+REMOVED = said({"data": {"key_id": "f" * 32, "revoked_at": 1, "clients_revoked": 0, "lost": None}})
+CHANGED = said({"data": {"sessions_ended": 2, "status": True, "message": "m"}})
+TABLES: list[tuple[str, list[str], tuple[str, str], Callable[[], Answer]]] = [
+    (
+        "account_keys",
+        ["account", "keys"],
+        ("GET", "/admin/keys"),
+        lambda: listed(
+            key(1, current=True, last_used_at=int(time.time())), key(2, auth_method="near_wallet", label="rosa.near")
+        ),
+    ),
+    ("account_keys_empty", ["account", "keys"], ("GET", "/admin/keys"), listed),
+    (
+        "account_add_root_key",
+        ["account", "add-root-key", "--near-key-file", "near.json"],
+        ("POST", "/admin/keys"),
+        lambda: NEW_KEY,
+    ),
+    (
+        "account_remove_root_key",
+        ["account", "remove-root-key", "f" * 32, "-y"],
+        ("DELETE", f"/admin/keys/{'f' * 32}"),
+        lambda: REMOVED,
+    ),
+    (
+        "account_password",
+        ["account", "password", "--key", key(1)["key_id"], "--password-file", "new"],
+        ("PUT", f"/admin/keys/{key(1)['key_id']}/password"),
+        lambda: CHANGED,
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "rule", "answer"), TABLES, ids=[case[0] for case in TABLES])
+def test_a_table_is_drawn_letter_by_letter(
+    name: str,
+    words: list[str],
+    rule: tuple[str, str],
+    answer: Callable[[], Answer],
+    logged_in: Meroctl,
+    server: WireServer,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(home)
+    near_file(home)
+    file(home, "new", "a new password")
+    server.on("GET", "/admin/keys", listed(key(1)))
+    server.on(*rule, answer())
+
+    done = logged_in(*words)
+
+    assert (done.status, done.err) == (0, "")
+    assert done.out == (GOLDEN / f"{name}.txt").read_text(encoding="utf-8")

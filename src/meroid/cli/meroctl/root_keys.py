@@ -35,6 +35,9 @@ def list_keys(session: Session) -> None:
     now = SystemClock().now_ms() // 1000
     rows = [_row(each, now) for each in live]
     header = ["ID", "Method", "Name", "Set", "Last Used", "This Log-In"]
+    if session.args.every:
+        header.append("Account")
+        rows = [[*row, text_at(each, "account_id")] for row, each in zip(rows, live, strict=True)]
     session.output.answer(body, Table(header, rows) if rows else "No root keys found")
     for each in live:
         days = (now - _set_at(each)) // _DAY_S
