@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -34,29 +34,34 @@ from meroid.runtime.wasm import WasmRuntime
 from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import Authorship, member_of
+from meroid.service.backups import BackupService
 from meroid.service.contexts import ContextService
 from meroid.service.execution import ExecutionService
 from meroid.service.feed import EventFeed
 from meroid.service.gate import Gate
 from meroid.service.intake import Intake
 from meroid.service.joining import JoiningService
+from meroid.service.key_logs import KeyLogs
 from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginService
 from meroid.service.ports.transport import Transport
 from meroid.service.projection import Projector
 from meroid.service.replica import Replica, Replicas
 from meroid.service.replication import ReplicationService
+from meroid.service.returning import ReturnService
 from meroid.service.rotation import RotationService
 from meroid.service.serving import PeerServer
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 from meroid.store.sqlite import SqliteStore
 from meroid.sync.zenoh_transport import ZenohTransport
+from meroid.vault.home_mark import HomeMark, count_start, renew_mark
 from meroid.vault.key_store import make_store_key
 from meroid.vault.sealed_secrets import SecretBox
 from meroid.vault.seeds import SeedVault
 from meroid.vault.store_keys import open_secret_store
 
+_HOME_MARK: Final = "home_mark"
 _log: Final = structlog.get_logger("meroid.node")
 
 
@@ -91,6 +96,8 @@ class Node:
         self.store = vaulted.store
         self.clock: Clock = clock or SystemClock()
         self.keys = KeyRing(self.store, vaulted.seeds)
+        self.key_logs = KeyLogs(self.store, self.keys)
+        self.backups = BackupService(self.store, self.keys)
         signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
         self.replicas = Replicas(self.store)
         self.tokens = TokenService(self.store, signing, check_member=self._check_member)
@@ -103,9 +110,30 @@ class Node:
         owner = self.store.read(lambda tx: tx.accounts.owner())
         if owner is None:
             owner = self.keys.create_account(owner=True, at=at)
+        self._recognise_home(at)
+        for account in self.store.read(lambda tx: tx.accounts.list()):
+            self._settle_log(account.account_id)
         self.tokens.ensure_signing_key(at)
         self.tokens.forget_expired(at)
         return owner.account_id
+
+    def _recognise_home(self, at: int) -> None:
+        """A home that was copied or put back is another device from now on, and its client keys are restored ones."""
+        home = self.settings.home
+        known = self.store.read(lambda tx: tx.auth.setting(_HOME_MARK))
+        remembered = None if known is None else HomeMark.parse(known)
+        if remembered is not None and remembered.is_of(home):
+            mark = replace(remembered, starts=remembered.starts + 1)
+        else:
+            mark = renew_mark(home)
+            if remembered is not None:
+                _log.warning("this home was copied or put back; its keys rotate before they sign")
+                self.backups.become_new_device(at)
+        self.store.write(lambda tx: tx.auth.put_setting(_HOME_MARK, mark.encoded))
+        count_start(home, mark.starts)
+
+    def _settle_log(self, account_id: AccountId) -> None:
+        self.store.write(lambda tx: self.key_logs.settle(tx, account_id))
 
     def _check_member(self, context_id: ContextId, key: PublicKey) -> None:
         member_of(self.replicas.get(context_id), key, needs=Capability.READ)
@@ -144,16 +172,27 @@ class RunningNode:
         self.feed = EventFeed()
         self.replicas = node.replicas
         intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm, _void)
-        authorship = Authorship(intake, self._announce)
+        authorship = Authorship(intake, keys, self._announce)
         self.applications = ApplicationService(store, runtime)
-        server = PeerServer(store, intake, authorship, clock)
+        server = PeerServer(store, intake, authorship, transport, clock)
         self.replication = ReplicationService(
-            store, self.replicas, keys, intake, self.applications, server, transport, clock, _trouble
+            store, self.replicas, keys, intake, self.applications, server, transport, clock, self._synced, _trouble
         )
         self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
         self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
         self.joining = JoiningService(store, self.replicas, keys, authorship, self.replication, transport, clock)
         self.rotation = RotationService(store, self.replicas, keys, authorship)
+        self.returning = ReturnService(
+            store,
+            self.replicas,
+            keys,
+            self.joining,
+            self.replication,
+            self.rotation,
+            transport,
+            clock,
+            _trouble,
+        )
         aliases = AliasService(store)
         health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
         gate = node.gate
@@ -181,6 +220,14 @@ class RunningNode:
             ),
         )
 
+    def start(self) -> None:
+        """Take part in every stored context, and look for those of restored keys."""
+        self.replication.start()
+        self.returning.start()
+
+    def _synced(self, replica: Replica) -> None:
+        self.returning.synced(replica)  # as below
+
     def _announce(self, replica: Replica, operations: tuple[VerifiedOperation, ...]) -> None:
         self.replication.announce(replica, operations)  # made after what calls it: the two need each other
 
@@ -188,6 +235,7 @@ class RunningNode:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
         self.transport.close()
+        self.returning.close()
         self.replication.close()
 
 
@@ -210,7 +258,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
         )
         running = RunningNode(node, node.prepare(), transport)
         stack.callback(running.close)
-        running.replication.start()
+        running.start()
         announce(node)
         HttpServer(running.application, sockets).run()
 
