@@ -14,6 +14,7 @@ from meroid.auth.setup_code import show_setup_code
 from meroid.clock import Clock, SystemClock
 from meroid.config import Settings
 from meroid.errors import MeroidError
+from meroid.http.accounts_api import AccountsApi
 from meroid.http.aliases_api import AliasesApi
 from meroid.http.application import HttpApplication, HttpSettings
 from meroid.http.applications_api import ApplicationsApi
@@ -31,6 +32,7 @@ from meroid.ledger.capability import Capability
 from meroid.ledger.operation import VerifiedOperation
 from meroid.ledger.verdict import Verdict
 from meroid.runtime.wasm import WasmRuntime
+from meroid.service.accounts import AccountService
 from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import Authorship, member_of
@@ -193,6 +195,7 @@ class RunningNode:
             clock,
             _trouble,
         )
+        accounts = AccountService(store, keys, node.key_logs, self.replicas)
         aliases = AliasService(store)
         health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
         gate = node.gate
@@ -200,6 +203,9 @@ class RunningNode:
             *health_endpoints(health),
             *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
             *ApplicationsApi(applications=self.applications, peers=transport.peers).endpoints(),
+            *AccountsApi(
+                accounts=accounts, returning=self.returning, rotate_after_days=settings.rotate_after_days
+            ).endpoints(),
             *AliasesApi(aliases=aliases).endpoints(),
             *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
             *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),

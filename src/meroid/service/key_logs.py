@@ -95,7 +95,18 @@ class KeyLogs:
             NeedsCosignersError: others have to sign as well.
             IntegrityError, ConflictError, NotFoundError: as `key_log.verify_key_log`; nothing was added.
         """
-        return self._store.write(lambda tx: self._append_all(tx, account_id, changes))
+        return self._store.write(lambda tx: self.append_within(tx, account_id, *changes))
+
+    def append_within(self, tx: Transaction, account_id: AccountId, *changes: Change) -> VerifiedKeyLog:
+        """As `append`, inside a transaction."""
+        account, log = self._account(tx, account_id), self.within(tx, account_id)
+        if not changes:
+            return log
+        self._check_may_sign(account, log)
+        signer = self.signer(account_id, log)
+        for change in changes:
+            log = self._store_entry(tx, log, EntryDraft.of(log, change).signed(signer).encoded)
+        return log
 
     def settle(self, tx: Transaction, account_id: AccountId) -> VerifiedKeyLog:
         """Bring the log in line with the records of this node, as far as this node may.
@@ -107,7 +118,7 @@ class KeyLogs:
         log = self.within(tx, account_id)
         if account is None or account.log_unsettled_at is not None or not self._signs_alone(account, log):
             return log
-        return self._append_all(tx, account_id, tuple(self._missing(tx, account, log)))
+        return self.append_within(tx, account_id, *self._missing(tx, account, log))
 
     def rotate(self, account_id: AccountId) -> VerifiedKeyLog:
         """The next account key takes over; the recovery set stays.
@@ -168,16 +179,6 @@ class KeyLogs:
         """
         seed = self._keys.seed(account_id)
         return seed.account_key(seed_generation(log.state, seed))
-
-    def _append_all(self, tx: Transaction, account_id: AccountId, changes: Sequence[Change]) -> VerifiedKeyLog:
-        account, log = self._account(tx, account_id), self.within(tx, account_id)
-        if not changes:
-            return log
-        self._check_may_sign(account, log)
-        signer = self.signer(account_id, log)
-        for change in changes:
-            log = self._store_entry(tx, log, EntryDraft.of(log, change).signed(signer).encoded)
-        return log
 
     def _store_entry(self, tx: Transaction, log: VerifiedKeyLog, entry: bytes) -> VerifiedKeyLog:
         extended = extend_key_log(log, entry)
