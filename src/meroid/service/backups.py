@@ -7,7 +7,7 @@ that it is the latest.
 
 import json
 import secrets
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from meroid.account.account_state import VerifiedKeyLog
@@ -19,6 +19,7 @@ from meroid.account.succession import seed_generation
 from meroid.errors import ConflictError
 from meroid.ids import AccountId
 from meroid.keys.derivation import INDEX_END
+from meroid.service.key_logs import OtherKeyLogError
 from meroid.service.keyring import KeyRing
 from meroid.service.ports.accounts import AccountRecord, ClientKeyRecord
 from meroid.service.ports.store import Store, Transaction
@@ -35,6 +36,38 @@ class AccountPresentError(ConflictError):
     next_step = "restore into a home of its own: another --node-name"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What an owner kept of a lost account.
+
+    Attributes:
+        seed: from the words or the shares.
+        contents: of a backup file or sheet; from the words alone follow the id and all keys, while
+            contexts are looked for slot by slot.
+        key_log: a copy of the log that is later than the backup's, or there is no backup.
+        addresses: of members' nodes, to find contexts through.
+        latest: whether the owner says that the key log has no later entries elsewhere.
+    """
+
+    seed: Seed
+    contents: BackupContents | None = None
+    key_log: tuple[bytes, ...] | None = None
+    addresses: tuple[str, ...] = ()
+    latest: bool = False
+
+    def entries(self) -> tuple[bytes, ...]:
+        """The longest copy of the key log; without any, what follows from the words.
+
+        Raises:
+            OtherKeyLogError: the copies don't go on from each other.
+        """
+        copies = [() if self.contents is None else self.contents.key_log, self.key_log or ()]
+        shorter, longer = sorted(copies, key=len)
+        if longer[: len(shorter)] != shorter:
+            raise OtherKeyLogError("the copy of the key log and the one in the backup don't go on from each other")
+        return longer or (incept(self.seed).encoded,)
+
+
 class BackupService:
     """Collects what a backup holds, and makes accounts from backups."""
 
@@ -46,24 +79,16 @@ class BackupService:
         """All that the words can't give back of an account."""
         return self._store.read(lambda tx: _contents(tx, account_id, at))
 
-    def restore(
-        self, seed: Seed, contents: BackupContents | None, addresses: Sequence[str], at: int, *, latest: bool
-    ) -> AccountRecord:
-        """Make the node's own account from its words, and from a backup where there is one.
-
-        Args:
-            seed: from the words or the shares.
-            contents: of the backup file or sheet; from the words alone follow the id and all keys, while
-                contexts are looked for slot by slot.
-            addresses: of members' nodes, to find contexts through.
-            at: ms since the epoch.
-            latest: whether the owner says that the account's key log has no later entries elsewhere.
+    def restore(self, kept: Kept, at: int) -> AccountRecord:
+        """Make the node's own account from what was kept of it.
 
         Raises:
             AccountPresentError: the home has an account.
             SeedNotOfAccountError: the account was handed to another seed since.
+            IntegrityError: the key log doesn't hold.
         """
-        entries = (incept(seed).encoded,) if contents is None else contents.key_log
+        seed, contents, addresses, latest = kept.seed, kept.contents, kept.addresses, kept.latest
+        entries = kept.entries()
         log = verify_key_log(entries)
         seed_generation(log.state, seed)
         record = AccountRecord(

@@ -41,6 +41,7 @@ SCAN_SETTING: Final = "return_scan"
 _FIRST_DEVICE: Final = 0
 _ASK_S: Final = 5.0
 _NODES_MOST: Final = 16
+_TRIES: Final = 5
 _LATER_GENERATIONS: Final = 16
 _PAUSES_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 
@@ -99,6 +100,7 @@ class ReturnService:
         self._place = new_number()[:16].hex()
         self._registration: Registration | None = None
         self._looking = threading.Lock()
+        self._resuming = threading.Lock()
         self._scanned = False
         self._closing = threading.Event()
         self._looker: threading.Thread | None = None
@@ -133,7 +135,7 @@ class ReturnService:
             self._store.write(lambda tx: _keep_addresses(tx, addresses))
         with self._looking:
             found: dict[ContextId, Returned] = {}
-            for place in list(self._transport.present(RETURN_TOPIC))[:_NODES_MOST]:
+            for place in self._desks(wait=bool(addresses)):
                 try:
                     for returned in self._ask(place):
                         found[returned.context_id] = returned
@@ -141,21 +143,39 @@ class ReturnService:
                     self._trouble("return desk did not help", problem)
             return list(found.values())
 
+    def _desks(self, *, wait: bool) -> Sequence[str]:
+        """The desks of other nodes in reach; after new addresses were named that may take a moment."""
+        for _ in range(_TRIES if wait else 1):
+            desks = self._transport.present(RETURN_TOPIC)
+            if desks or self._closing.wait(_PAUSES_S[0] if wait else 0):
+                break
+        return desks[:_NODES_MOST]
+
     def resume(self, replica: Replica) -> PublicKey | None:
         """Rotate the restored key of this node that is a member of a context; its next key acts from then on.
 
         Called after a member was heard, or when the owner says that no other copy runs.
         """
-        state, restored = replica.ledger.state, self._keys.restored()
-        for keys in self._keys.of_context(replica.context_id):
-            now, owner = state.key_now(keys.public_key), self._keys.owner_of(keys.public_key)
-            if keys.public_key not in restored or now not in state.members or owner is None:
-                continue
-            candidate = Candidate(account_id=owner, path=keys.path, public_key=keys.public_key, later=GENERATIONS)
-            if self._record_of(candidate, replica.context_id, now) is None:
-                continue
-            return self._rotation.resume(Principal.node(owner), replica.context_id, now, self._clock.now_ms())
-        return None
+        with self._resuming:
+            state, restored = replica.ledger.state, self._keys.restored()
+            for keys in self._keys.of_context(replica.context_id):
+                now, owner = state.key_now(keys.public_key), self._keys.owner_of(keys.public_key)
+                if keys.public_key not in restored or now not in state.members or owner is None:
+                    continue
+                candidate = Candidate(account_id=owner, path=keys.path, public_key=keys.public_key, later=GENERATIONS)
+                if self._record_of(candidate, replica.context_id, now) is None:
+                    continue
+                following = now
+                if now in self._keys.restored():
+                    at = self._clock.now_ms()
+                    following = self._rotation.resume(Principal.node(owner), replica.context_id, now, at)
+                self._release(keys.public_key)
+                return following
+            return None
+
+    def _release(self, key: PublicKey) -> None:
+        self._store.write(lambda tx: tx.accounts.release(key))
+        self._keys.reread()
 
     def resume_alone(self, principal: Principal, context_id: ContextId, *, force: bool) -> PublicKey:
         """Go on in a context without having heard from a member, since the owner says that no other copy runs.

@@ -49,10 +49,7 @@ class RotationService:
         Raises:
             MeroidError: as `rotate`; the key stays restored.
         """
-        following = self._rotate(principal, context_id, key, at)
-        self._store.write(lambda tx: tx.accounts.release(key))
-        self._keys.reread()
-        return following
+        return self._rotate(principal, context_id, key, at)
 
     def _rotate(self, principal: Principal, context_id: ContextId, key: PublicKey, at: int) -> PublicKey:
         replica = self._replicas.get(context_id)

@@ -13,6 +13,7 @@ from meroid.app import Node, open_vaulted
 from meroid.config import Settings
 from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
+from meroid.service.backups import Kept
 from meroid.service.keyring import RestoredUnsyncedError
 from meroid.service.returning import NothingToResumeError
 
@@ -74,7 +75,7 @@ class Restored(Machine):
         )
         settings.home.mkdir(mode=0o700)
         node = Node(settings, open_vaulted(settings, make=True))
-        node.backups.restore(seed, contents, addresses, node.clock.now_ms(), latest=False)
+        node.backups.restore(Kept(seed=seed, contents=contents, addresses=tuple(addresses)), node.clock.now_ms())
         node.close()
         super().__init__(name, world.folder, world.network.transport(name))
         world.nodes.append(self)

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from meroid.cli.merod.account import back_up
+from meroid.cli.merod.account import run_account
 from meroid.cli.merod.grammar import meaningless, parser
 from meroid.cli.merod.greeting import greet, how_to_type
 from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
@@ -37,7 +37,11 @@ def main() -> int:
         if arguments.command == "init":
             _init(arguments, home)
         elif arguments.command == "account":
-            back_up(load_settings(home, arguments.node_name))
+            run_account(
+                arguments,
+                existing=lambda: load_settings(home, arguments.node_name),
+                fresh=lambda: _fresh_settings(arguments, home / arguments.node_name),
+            )
         else:
             _run(arguments, home)
     except MeroidError as error:
