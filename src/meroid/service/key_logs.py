@@ -120,6 +120,21 @@ class KeyLogs:
             return log
         return self.append_within(tx, account_id, *self._missing(tx, account, log))
 
+    def missing(self, account_id: AccountId) -> Sequence[Change]:
+        """What the records of this node say and the log doesn't, each an entry to be signed.
+
+        Raises:
+            KeyLogUnsettledError: the log may have later entries elsewhere.
+        """
+
+        def work(tx: Transaction) -> Sequence[Change]:
+            account = self._account(tx, account_id)
+            if account.log_unsettled_at is not None:
+                raise KeyLogUnsettledError("the key log may have later entries on another device")
+            return list(self._missing(tx, account, self.within(tx, account_id)))
+
+        return self._store.read(work)
+
     def rotate(self, account_id: AccountId) -> VerifiedKeyLog:
         """The next account key takes over; the recovery set stays.
 
@@ -139,9 +154,16 @@ class KeyLogs:
         """Add an entry that others have signed too.
 
         Raises:
+            KeyLogUnsettledError: the log may have later entries elsewhere.
             IntegrityError, ConflictError, NotFoundError: as `key_log.verify_key_log`.
         """
-        return self._store.write(lambda tx: self._store_entry(tx, self.within(tx, account_id), entry))
+
+        def work(tx: Transaction) -> VerifiedKeyLog:
+            if self._account(tx, account_id).log_unsettled_at is not None:
+                raise KeyLogUnsettledError("the key log may have later entries on another device")
+            return self._store_entry(tx, self.within(tx, account_id), entry)
+
+        return self._store.write(work)
 
     def take_later(self, account_id: AccountId, entries: Iterable[bytes]) -> VerifiedKeyLog:
         """Put a later copy of the log in the place of the one here, which says that it is whole.

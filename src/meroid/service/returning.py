@@ -145,10 +145,11 @@ class ReturnService:
 
     def _desks(self, *, wait: bool) -> Sequence[str]:
         """The desks of other nodes in reach; after new addresses were named that may take a moment."""
-        for _ in range(_TRIES if wait else 1):
-            desks = self._transport.present(RETURN_TOPIC)
-            if desks or self._closing.wait(_PAUSES_S[0] if wait else 0):
+        desks = self._transport.present(RETURN_TOPIC)
+        for _ in range(_TRIES if wait else 0):
+            if desks or self._closing.wait(_PAUSES_S[0]):
                 break
+            desks = self._transport.present(RETURN_TOPIC)
         return desks[:_NODES_MOST]
 
     def resume(self, replica: Replica) -> PublicKey | None:

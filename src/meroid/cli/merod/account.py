@@ -20,6 +20,21 @@ def run_account(arguments: argparse.Namespace, existing: Callable[[], Settings],
             from meroid.cli.merod.account_restore import restore  # noqa: PLC0415
 
             restore(arguments, fresh())
+        case "recover":
+            from meroid.cli.merod.account_recover import recover  # noqa: PLC0415
+
+            recover(arguments, fresh())
+        case "cosigner" | "draft" | "sign" | "assemble" | "recovery" as action:
+            from meroid.cli.merod import account_signing  # noqa: PLC0415
+
+            runs = {
+                "cosigner": account_signing.show_cosigner,
+                "draft": account_signing.draft,
+                "sign": account_signing.sign,
+                "assemble": account_signing.assemble,
+                "recovery": account_signing.recovery,
+            }
+            runs[action](arguments, existing())
         case _:
             from meroid.cli.merod.account_log import settle_log  # noqa: PLC0415
 

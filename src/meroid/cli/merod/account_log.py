@@ -1,18 +1,21 @@
 """`merod account log`: the key log of a restored account, until its owner says that it is whole."""
 
 import argparse
+from pathlib import Path
 
 from meroid.account.account_state import VerifiedKeyLog
-from meroid.account.key_log_text import parse_key_log_text
+from meroid.account.key_log_text import key_log_text, parse_key_log_text
 from meroid.app import Node, open_vaulted
 from meroid.cli.merod.terminal import confirm, read_text
 from meroid.config import Settings
+from meroid.vault.private_file import write_private
 
 
 def settle_log(arguments: argparse.Namespace, settings: Settings) -> None:
-    """Take a later copy of the log, or go on from the one here; without either, show it.
+    """Take a later copy of the log, go on from the one here, or write a copy; and show it.
 
     Raises:
+        FileTakenError, FileUnwritableError: the copy can't be written.
         OtherKeyLogError: the copy doesn't go on from the log that is here.
         NotConfirmedError: nobody said yes.
         IntegrityError: the copy doesn't hold.
@@ -24,6 +27,8 @@ def settle_log(arguments: argparse.Namespace, settings: Settings) -> None:
         if later is not None:
             _show(node.key_logs.take_later(account_id, later))
             return
+        if arguments.out is not None:
+            write_private(Path(arguments.out), key_log_text(node.key_logs.entries(account_id)).encode())
         if not arguments.is_latest:
             _show(node.key_logs.read(account_id))
             return

@@ -61,7 +61,12 @@ def restore(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def make_home(settings: Settings, kept: Kept) -> None:
-    """Make the node around an account; what is there when a step fails is no node yet, since its configuration comes last."""
+    """Make the node around an account; what is there when a step fails is no node yet, since its configuration comes last.
+
+    Raises:
+        SeedNotOfAccountError: no key of the seed is in force; nothing was made.
+    """
+    seed_generation(verify_key_log(kept.entries()).state, kept.seed)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.home.chmod(0o700)
     node = Node(settings, open_vaulted(settings, make=True))

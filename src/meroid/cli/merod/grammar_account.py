@@ -2,8 +2,11 @@
 
 import argparse
 from collections.abc import Callable
+from typing import TypeAlias
 
-AddFlags = Callable[[argparse.ArgumentParser], None]
+AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
+# argparse has no public name for what `add_subparsers` gives
+Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
 
 
 def add_account(account: argparse.ArgumentParser, add_node_flags: AddFlags) -> None:
@@ -18,8 +21,13 @@ def add_account(account: argparse.ArgumentParser, add_node_flags: AddFlags) -> N
     )
     which = log.add_mutually_exclusive_group()
     which.add_argument("--file", metavar="FILE", help="a later copy, from `meroctl account export-log`")
+    which.add_argument("--out", metavar="FILE", help="write a copy of it")
     which.add_argument("--is-latest", action="store_true", help="no other device added anything to it")
     _add_yes(log)
+    recover = actions.add_parser("recover", help="an account whose words are lost, by its recovery set")
+    add_node_flags(recover)
+    _add_recover(recover)
+    _add_together(actions)
 
 
 def _add_backup(backup: argparse.ArgumentParser) -> None:
@@ -47,6 +55,44 @@ def _add_restore(restore: argparse.ArgumentParser) -> None:
         "--log-is-latest", action="store_true", help="no device that still exists added anything to the key log since"
     )
     _add_yes(restore)
+
+
+def _add_recover(recover: argparse.ArgumentParser) -> None:
+    recover.add_argument("--log", metavar="FILE", help="to begin: a copy of the account's key log")
+    recover.add_argument("--out", metavar="FILE", help="to begin: where the draft goes that the members sign")
+    recover.add_argument("--finish", metavar="FILE", nargs="+", help="to end: the drafts that the members signed")
+    recover.add_argument("--words-file", metavar="FILE", help="the new words, - for stdin; default: made, or typed")
+    recover.set_defaults(shares_file=None)
+    _add_yes(recover)
+
+
+def _add_together(actions: Actions) -> None:
+    """What several people sign: cosigning keys, drafts, recovery sets."""
+    cosigner = actions.add_parser("cosigner", help="the keys with which you sign for somebody else's account")
+    cosigner.add_argument("account", metavar="ACCOUNT", help="id of that account")
+    cosigner.add_argument("--number", metavar="N", type=int, default=0, help="of the key, after changes; default: 0")
+    people = actions.add_parser("recovery", help="the people who together can recover the account: show, set, remove")
+    people.add_argument("--member", metavar="NAME=KEY", action="append", default=[], help="one of them; repeat it")
+    people.add_argument("--threshold", metavar="M", type=int, help="how many it takes; default: more than half")
+    people.add_argument("--remove", action="store_true", help="nobody but who has the words")
+    _add_yes(people)
+    draft = actions.add_parser("draft", help="a change of the account that others sign too; default: what is pending")
+    draft.add_argument("--rotate", action="store_true", help="the next account key takes over")
+    draft.add_argument(
+        "--key", metavar="KEY", action="append", default=[], help="a further key that signs from then on"
+    )
+    draft.add_argument("--threshold", metavar="K", type=int, help="how many of the keys sign together; default: 1")
+    draft.add_argument(
+        "--next", metavar="DIGEST", action="append", default=[], help="of a further key that may come next"
+    )
+    draft.add_argument("--next-threshold", metavar="K", type=int, help="how many of those make the next change")
+    draft.add_argument("--out", metavar="FILE", required=True, help="where the draft goes")
+    sign = actions.add_parser("sign", help="say what somebody drafted, and sign it")
+    sign.add_argument("file", metavar="FILE")
+    sign.add_argument("--out", metavar="FILE", required=True, help="where the signed draft goes")
+    _add_yes(sign)
+    assemble = actions.add_parser("assemble", help="put signed drafts together and add the entry to the key log")
+    assemble.add_argument("files", metavar="FILE", nargs="+")
 
 
 def _add_yes(parser: argparse.ArgumentParser) -> None:
