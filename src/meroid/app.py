@@ -24,6 +24,7 @@ from meroid.http.events_api import EventsApi
 from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
+from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
@@ -195,29 +196,12 @@ class RunningNode:
             clock,
             _trouble,
         )
-        accounts = AccountService(store, keys, node.key_logs, self.replicas)
-        aliases = AliasService(store)
-        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
-        gate = node.gate
-        endpoints = [
-            *health_endpoints(health),
-            *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
-            *ApplicationsApi(applications=self.applications, peers=transport.peers).endpoints(),
-            *AccountsApi(
-                accounts=accounts, returning=self.returning, rotate_after_days=settings.rotate_after_days
-            ).endpoints(),
-            *AliasesApi(aliases=aliases).endpoints(),
-            *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
-            *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),
-        ]
-        own_principal: Callable[[], Principal] | None = None
-        if settings.auth_mode == "embedded":
-            endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
-        else:
-            own_principal = lambda: Principal.node(own_account)  # noqa: E731  # one line, and named by the parameter
+        self.accounts = AccountService(store, keys, node.key_logs, self.replicas)
+        embedded = settings.auth_mode == "embedded"
+        own_principal: Callable[[], Principal] = lambda: Principal.node(own_account)  # noqa: E731  # named by its use
         self.application = HttpApplication(
-            endpoints,
-            guard=Guard(gate, own_principal=own_principal),
+            self._endpoints(embedded=embedded),
+            guard=Guard(node.gate, own_principal=None if embedded else own_principal),
             clock=clock,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
@@ -225,6 +209,26 @@ class RunningNode:
                 trusted_proxies=settings.trusted_proxies,
             ),
         )
+
+    def _endpoints(self, *, embedded: bool) -> list[Endpoint | SocketEndpoint]:
+        """All routes of the node; those of log-ins where it has its own."""
+        node, gate, store = self.node, self.node.gate, self.node.store
+        aliases = AliasService(store)
+        started_at = node.clock.now_ms()
+        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=started_at)
+        days = node.settings.rotate_after_days
+        endpoints = [
+            *health_endpoints(health),
+            *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
+            *ApplicationsApi(applications=self.applications, peers=self.transport.peers).endpoints(),
+            *AccountsApi(accounts=self.accounts, returning=self.returning, rotate_after_days=days).endpoints(),
+            *AliasesApi(aliases=aliases).endpoints(),
+            *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
+            *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),
+        ]
+        if embedded:
+            endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
+        return endpoints
 
     def start(self) -> None:
         """Take part in every stored context, and look for those of restored keys."""
