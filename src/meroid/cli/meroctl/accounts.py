@@ -41,7 +41,7 @@ def list_client_keys(session: Session) -> None:
     if old:
         session.output.detail(
             "warning",
-            f"{len(old)} of them are {limit} days old or more; rotate them: "
+            f"client keys of {limit} days or more: {len(old)}; rotate them: "
             f"meroctl context identity rotate --all --older-than {limit}",
         )
 

@@ -7,6 +7,7 @@ from meroid.cli.meroctl.refusals import NotAllRotatedError, NotAMemberError
 from meroid.cli.meroctl.session import DEFAULT_ALIAS, Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import items_at, number_at, text_at, texts_at, value_at
+from meroid.client.failures import code_of
 from meroid.client.routes import AliasScope
 from meroid.clock import SystemClock
 from meroid.errors import MeroidError
@@ -48,7 +49,7 @@ def _rotate_all(session: Session) -> None:
             try:
                 outcome = text_at(session.routes.rotate_identity(context_id, key), "data", "publicKey")
             except MeroidError as problem:
-                outcome, failed = f"{problem.reason} ({problem.code})", failed + 1
+                outcome, failed = f"{problem.reason} ({code_of(problem)})", failed + 1
         rows.append([context_id, key, outcome])
     progress("")
     answer = {"rotated": [{"contextId": row[0], "publicKey": row[1], "outcome": row[2]} for row in rows]}
