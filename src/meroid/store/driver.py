@@ -8,7 +8,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -50,6 +50,7 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Sequence[Value] = ..., /) -> Cursor: ...
     def executemany(self, sql: str, parameters: Iterable[Sequence[Value]], /) -> Cursor: ...
     def backup(self, target: "Connection", /) -> None: ...
+    def set_progress_handler(self, handler: Callable[[], int] | None, n: int, /) -> None: ...
     def close(self) -> None: ...
 
 
@@ -94,6 +95,22 @@ def open_reader(path: Path, key_hex: str) -> Connection:
         StoreLockedError, StoreFailedError: as for `open_writer`.
     """
     return _open(path, key_hex, ("PRAGMA query_only = ON", f"PRAGMA cache_size = -{_READER_CACHE_KIB}"))
+
+
+def open_existing(path: Path, key_hex: str) -> Connection:
+    """Open a database as it is, without the settings of a writer; it isn't made if it isn't there.
+
+    Raises:
+        StoreLockedError: the key doesn't open it, it is no database, or it is empty.
+        StoreFailedError: it isn't there, or can't be opened.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise StoreFailedError(f"the database can't be opened: {error.strerror}") from error
+    if size == 0:  # it would open with every key
+        raise StoreLockedError("the database is an empty file")
+    return _open(path, key_hex, ())
 
 
 def _open(path: Path, key_hex: str, settings: Iterable[str]) -> Connection:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 
 from meroid.account.phrase import confirm_phrase, places_to_confirm
+from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.config import Settings
 from meroid.errors import InvalidInputError
 
@@ -31,7 +32,7 @@ def back_up(settings: Settings) -> None:
 
     from meroid.app import Node, open_vaulted  # noqa: PLC0415  # heavy, and not needed for --help
 
-    node = Node(settings, open_vaulted(settings, make=False))
+    node = Node(settings, open_vaulted(settings, make=False, ask=ask_on_terminal()))
     try:
         account_id = node.prepare()
         phrase = node.keys.words(account_id)

@@ -4,6 +4,8 @@ import argparse
 import os
 from typing import Final
 
+from meroid.cli.merod.keys import add_keys
+
 DEFAULT_HOME: Final = "~/.calimero"
 _WITHOUT_MEANING: Final = (
     "boot_network",
@@ -31,6 +33,7 @@ def parser() -> argparse.ArgumentParser:
     account = commands.add_parser("account", help="the node's own account, on this machine only")
     actions = account.add_subparsers(dest="action", required=True, metavar="ACTION")
     actions.add_parser("backup", help="show the 24 words once, and confirm three of them")
+    add_keys(commands.add_parser("keys", help="the store key, on this machine, with the node stopped"))
     return top
 
 
@@ -42,7 +45,9 @@ def _add_init(init: argparse.ArgumentParser) -> None:
     init.add_argument("--boot-nodes", nargs="*", default=[], metavar="ENDPOINT", help="nodes to stay connected to")
     init.add_argument("--auth-mode", choices=["proxy", "embedded"], default="proxy")
     init.add_argument("--mdns", action=argparse.BooleanOptionalAction, default=True, help="find local nodes")
-    init.add_argument("--key-store", default="file:", metavar="URI", help="where the store key lies: file:, env:NAME")
+    init.add_argument(
+        "--key-store", default="file:", metavar="URI", help="where the store key lies: file:, env:, keyring:, pkcs11:"
+    )
     init.add_argument("--owner", metavar="NAME", help="user name of the first owner (embedded mode)")
     init.add_argument("--owner-password-file", metavar="FILE", help="file with the owner's password, - for stdin")
     init.add_argument("--force", action="store_true", help="throw an existing node away and make a new one")

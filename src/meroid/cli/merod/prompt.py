@@ -1,0 +1,15 @@
+"""Asking for a PIN on the terminal of the node's machine."""
+
+import getpass
+import sys
+
+from meroid.keys.signer import Ask, Secret
+
+
+def ask_on_terminal() -> Ask | None:
+    """What asks for a secret without showing it; nothing where nobody sits at a terminal."""
+    return _ask if sys.stdin.isatty() else None
+
+
+def _ask(what: str) -> Secret:
+    return Secret(getpass.getpass(f"{what}: ", stream=sys.stderr).encode())
