@@ -30,6 +30,7 @@ _NOT_A_DATABASE = 26
 # SQLite's primary result codes for a database that is busy, out of memory, read-only, broken, damaged,
 # full, unopenable, in trouble with its locks, or no database (sqlite.org/rescode.html).
 _FAILURES = frozenset({5, 6, 7, 8, 10, 11, 13, 14, 15, _NOT_A_DATABASE})
+_FAILURE_TEXTS = ("not a database", "malformed", "disk I/O error", "disk is full")  # of errors without a code
 _CONFLICTS = ("UNIQUE constraint", "FOREIGN KEY constraint")
 
 
@@ -151,6 +152,6 @@ def translated(error: Exception) -> Exception:
     text = str(error)
     if text.startswith(_CONFLICTS):
         return StoreConflictError("the record is here already, or what it belongs to isn't")
-    if result_code(error) in _FAILURES or "not a database" in text:
+    if result_code(error) in _FAILURES or any(each in text for each in _FAILURE_TEXTS):
         return StoreFailedError(f"the database failed: {text}")
     return RuntimeError(f"the database refused a statement: {text}")

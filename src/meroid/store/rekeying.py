@@ -123,10 +123,11 @@ class DatabaseFile:
         os.close(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         interrupted: list[BaseException] = []
         with closing(open_existing(self.path, old_hex)) as source:
-            source.execute("PRAGMA journal_mode = DELETE").fetchall()  # empties the log and removes it
             _check_known(source)
+            log = self.path.with_name(f"{self.path.name}-wal")
+            _check_room(self._part, self.path.stat().st_size + (log.stat().st_size if log.exists() else 0))
+            source.execute("PRAGMA journal_mode = DELETE").fetchall()  # empties the log and removes it
             total = self.path.stat().st_size
-            _check_room(self._part, total)
             # As parameters, so that the key is in no statement's text.
             source.execute("ATTACH DATABASE ? AS resealed KEY ?", (str(self._part), f"x'{new_hex}'"))
             source.execute("PRAGMA resealed.journal_mode = OFF").fetchall()  # a part that fails is thrown away

@@ -14,13 +14,12 @@ _MODE = 0o700
 def fresh_home(directory: Path) -> Iterator[None]:
     """Make the directory; a node that is there is put aside, and thrown away once the block has ended well.
 
-    What the block raises puts everything back. A kill leaves the old node aside; the next call begins with it.
+    What the block raises puts everything back. A kill leaves the old node aside, where `recover_home` finds it.
 
     Raises:
         StoreInUseError: the node that is there runs.
     """
-    aside = directory.with_name(f".{directory.name}.replaced")
-    _put_back(directory, aside)
+    aside = _aside(directory)
     there = directory.exists()
     replaced = (directory / CONFIG_FILE).exists()
     if replaced:
@@ -39,8 +38,9 @@ def fresh_home(directory: Path) -> Iterator[None]:
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _put_back(directory: Path, aside: Path) -> None:
-    """Undo a call that was killed before the new node was whole; finish one that was killed after that."""
+def recover_home(directory: Path) -> None:
+    """Undo a `fresh_home` that was killed before the new node was whole; finish one that was killed after that."""
+    aside = _aside(directory)
     if not aside.exists():
         return
     if (directory / CONFIG_FILE).exists():
@@ -48,6 +48,10 @@ def _put_back(directory: Path, aside: Path) -> None:
     else:
         shutil.rmtree(directory, ignore_errors=True)
         aside.rename(directory)
+
+
+def _aside(directory: Path) -> Path:
+    return directory.with_name(f".{directory.name}.replaced")
 
 
 def _check_stopped(directory: Path) -> None:

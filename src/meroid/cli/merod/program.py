@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from meroid.cli.merod.account import back_up
-from meroid.cli.merod.fresh_home import fresh_home
+from meroid.cli.merod.fresh_home import fresh_home, recover_home
 from meroid.cli.merod.grammar import meaningless, parser
 from meroid.cli.merod.greeting import greet, how_to_type
 from meroid.cli.merod.keys import run_keys
@@ -59,6 +59,7 @@ def _init(arguments: argparse.Namespace, home: Path) -> None:
     if ignored:
         print(f"warning: {', '.join(ignored)} mean nothing here", file=sys.stderr)
     directory = home / arguments.node_name
+    recover_home(directory)
     if (directory / CONFIG_FILE).exists() and not arguments.force:
         print(f"warning: node {arguments.node_name!r} is there already; nothing was changed", file=sys.stderr)
         return
