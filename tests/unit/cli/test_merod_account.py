@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import told_secrets
 
 from meroid.app import Node, initialise_node, open_vaulted
 from meroid.config import Settings, load_settings, write_config
@@ -41,7 +42,7 @@ class Terminal:
             "account",
             "backup",
         ]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=told_secrets.watched())
         os.close(theirs)
         self._ours = ours
         self.seen = ""
