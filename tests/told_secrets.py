@@ -128,12 +128,11 @@ def _secrets(folder: Path) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _outputs(folder: Path) -> Iterator[tuple[str, bytes, bool]]:
+    for log in {Path(path.read_text()) for path in folder.glob("*.log")}:
+        if log.exists():
+            yield f"the log {log.name}", log.read_bytes(), False
     for path in folder.iterdir():
         content = path.read_bytes()
-        if path.suffix == ".log":
-            log = Path(content.decode())
-            if log.exists():
-                yield f"the log {log.name}", log.read_bytes(), False
-        elif path.suffix in {".out", ".shown"}:
+        if path.suffix in {".out", ".shown"}:
             who, _, output = content.partition(b"\n")
             yield who.decode(), output, path.suffix == ".shown"
