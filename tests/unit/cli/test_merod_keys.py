@@ -282,6 +282,9 @@ def test_a_node_behind_a_token_asks_for_the_pin_on_a_terminal_and_takes_it_from_
     code, seen = on_a_terminal([*where, "keys", "show"], "0000")
     assert code == 1
     assert "wrong_pin" in seen
+    code, seen = on_a_terminal([*where, "keys", "show"], "\x04")
+    assert code == 1
+    assert "pin_needed" in seen
     assert refusal(merod(*where, "keys", "show")) == "pin_needed"
 
     code, seen = on_a_terminal([*where, "keys", "move", "file:"], pin)

@@ -4,6 +4,7 @@ import getpass
 import sys
 
 from meroid.keys.signer import Ask, Secret
+from meroid.vault.pkcs11_token import PinNeededError
 
 
 def ask_on_terminal() -> Ask | None:
@@ -12,4 +13,8 @@ def ask_on_terminal() -> Ask | None:
 
 
 def _ask(what: str) -> Secret:
-    return Secret(getpass.getpass(f"{what}: ", stream=sys.stderr).encode())
+    try:
+        typed = getpass.getpass(f"{what}: ", stream=sys.stderr)
+    except EOFError:
+        raise PinNeededError("no PIN was typed") from None
+    return Secret(typed.encode("utf-8", "surrogateescape"))
