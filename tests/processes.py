@@ -118,13 +118,28 @@ class Merod:
         }
         return told_secrets.watched(environment)
 
+    @property
+    def places(self) -> list[str]:
+        """The flags that say where it listens and which nodes it stays connected to."""
+        arguments = ["--server-host", "127.0.0.1", "--server-port", str(self.port), "--no-mdns"]
+        arguments += ["--swarm-host", "127.0.0.1", "--swarm-port", str(self.swarm_port)]
+        return [*arguments, "--boot-nodes", *self._neighbours] if self._neighbours else arguments
+
+    def merod(self, *arguments: str, typed: str = "", ends_with: int | None = 0) -> Ran:
+        """Run a command of `merod` on this node's machine; `typed` comes over standard input."""
+        self.person.mkdir(parents=True, exist_ok=True)
+        line = [_script("merod"), "--node-name", self.name, *arguments]
+        done = subprocess.run(
+            line, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S, check=False, input=typed
+        )
+        ran = Ran(done.returncode, done.stdout, done.stderr)
+        assert ends_with in {None, ran.code}, f"merod {' '.join(arguments)} ended with {ran}"
+        return ran
+
     def begin_init(self) -> Callable[[], None]:
         """Start `merod init`; call what is returned to wait for it."""
         self.person.mkdir(parents=True, exist_ok=True)
-        arguments = ["--server-host", "127.0.0.1", "--server-port", str(self.port), "--no-mdns"]
-        arguments += ["--swarm-host", "127.0.0.1", "--swarm-port", str(self.swarm_port)]
-        if self._neighbours:
-            arguments += ["--boot-nodes", *self._neighbours]
+        arguments = self.places
         if self.owner is not None:
             told_secrets.note(self.owner.password)
             password = self.person / "password"

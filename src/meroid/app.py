@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -15,6 +15,7 @@ from meroid.clock import Clock, SystemClock
 from meroid.config import Settings
 from meroid.custody.starting import take_store_key
 from meroid.errors import MeroidError
+from meroid.http.accounts_api import AccountsApi
 from meroid.http.aliases_api import AliasesApi
 from meroid.http.application import HttpApplication, HttpSettings
 from meroid.http.applications_api import ApplicationsApi
@@ -24,6 +25,7 @@ from meroid.http.events_api import EventsApi
 from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
+from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
@@ -32,30 +34,36 @@ from meroid.ledger.capability import Capability
 from meroid.ledger.operation import VerifiedOperation
 from meroid.ledger.verdict import Verdict
 from meroid.runtime.wasm import WasmRuntime
+from meroid.service.accounts import AccountService
 from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import Authorship, member_of
+from meroid.service.backups import BackupService
 from meroid.service.contexts import ContextService
 from meroid.service.execution import ExecutionService
 from meroid.service.feed import EventFeed
 from meroid.service.gate import Gate
 from meroid.service.intake import Intake
 from meroid.service.joining import JoiningService
+from meroid.service.key_logs import KeyLogs
 from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginService
 from meroid.service.ports.transport import Transport
 from meroid.service.projection import Projector
 from meroid.service.replica import Replica, Replicas
 from meroid.service.replication import ReplicationService
+from meroid.service.returning import ReturnService
 from meroid.service.rotation import RotationService
 from meroid.service.serving import PeerServer
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 from meroid.store.sqlite import SqliteStore
 from meroid.sync.zenoh_transport import ZenohTransport
+from meroid.vault.home_mark import HomeMark, count_start, renew_mark
 from meroid.vault.sealed_secrets import SecretBox
 from meroid.vault.seeds import SeedVault
 
+_HOME_MARK: Final = "home_mark"
 _log: Final = structlog.get_logger("meroid.node")
 
 
@@ -94,6 +102,8 @@ class Node:
         self.store = vaulted.store
         self.clock: Clock = clock or SystemClock()
         self.keys = KeyRing(self.store, vaulted.seeds)
+        self.key_logs = KeyLogs(self.store, self.keys)
+        self.backups = BackupService(self.store, self.keys)
         signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
         self.replicas = Replicas(self.store)
         self.tokens = TokenService(self.store, signing, check_member=self._check_member)
@@ -106,9 +116,30 @@ class Node:
         owner = self.store.read(lambda tx: tx.accounts.owner())
         if owner is None:
             owner = self.keys.create_account(owner=True, at=at)
+        self._recognise_home(at)
+        for account in self.store.read(lambda tx: tx.accounts.list()):
+            self._settle_log(account.account_id)
         self.tokens.ensure_signing_key(at)
         self.tokens.forget_expired(at)
         return owner.account_id
+
+    def _recognise_home(self, at: int) -> None:
+        """A home that was copied or put back is another device from now on, and its client keys are restored ones."""
+        home = self.settings.home
+        known = self.store.read(lambda tx: tx.auth.setting(_HOME_MARK))
+        remembered = None if known is None else HomeMark.parse(known)
+        if remembered is not None and remembered.is_of(home):
+            mark = replace(remembered, starts=remembered.starts + 1)
+        else:
+            mark = renew_mark(home)
+            if remembered is not None:
+                _log.warning("this home was copied or put back; its keys rotate before they sign")
+                self.backups.become_new_device(at)
+        self.store.write(lambda tx: tx.auth.put_setting(_HOME_MARK, mark.encoded))
+        count_start(home, mark.starts)
+
+    def _settle_log(self, account_id: AccountId) -> None:
+        self.store.write(lambda tx: self.key_logs.settle(tx, account_id))
 
     def _check_member(self, context_id: ContextId, key: PublicKey) -> None:
         member_of(self.replicas.get(context_id), key, needs=Capability.READ)
@@ -147,35 +178,33 @@ class RunningNode:
         self.feed = EventFeed()
         self.replicas = node.replicas
         intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm, _void)
-        authorship = Authorship(intake, self._announce)
+        authorship = Authorship(intake, keys, self._announce)
         self.applications = ApplicationService(store, runtime)
-        server = PeerServer(store, intake, authorship, clock)
+        server = PeerServer(store, intake, authorship, transport, clock)
         self.replication = ReplicationService(
-            store, self.replicas, keys, intake, self.applications, server, transport, clock, _trouble
+            store, self.replicas, keys, intake, self.applications, server, transport, clock, self._synced, _trouble
         )
         self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
         self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
         self.joining = JoiningService(store, self.replicas, keys, authorship, self.replication, transport, clock)
         self.rotation = RotationService(store, self.replicas, keys, authorship)
-        aliases = AliasService(store)
-        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
-        gate = node.gate
-        endpoints = [
-            *health_endpoints(health),
-            *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
-            *ApplicationsApi(applications=self.applications, peers=transport.peers).endpoints(),
-            *AliasesApi(aliases=aliases).endpoints(),
-            *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
-            *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),
-        ]
-        own_principal: Callable[[], Principal] | None = None
-        if settings.auth_mode == "embedded":
-            endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
-        else:
-            own_principal = lambda: Principal.node(own_account)  # noqa: E731  # one line, and named by the parameter
+        self.returning = ReturnService(
+            store,
+            self.replicas,
+            keys,
+            self.joining,
+            self.replication,
+            self.rotation,
+            transport,
+            clock,
+            _trouble,
+        )
+        self.accounts = AccountService(store, keys, node.key_logs, self.replicas)
+        embedded = settings.auth_mode == "embedded"
+        own_principal: Callable[[], Principal] = lambda: Principal.node(own_account)  # noqa: E731  # named by its use
         self.application = HttpApplication(
-            endpoints,
-            guard=Guard(gate, own_principal=own_principal),
+            self._endpoints(embedded=embedded),
+            guard=Guard(node.gate, own_principal=None if embedded else own_principal),
             clock=clock,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
@@ -184,6 +213,34 @@ class RunningNode:
             ),
         )
 
+    def _endpoints(self, *, embedded: bool) -> list[Endpoint | SocketEndpoint]:
+        """All routes of the node; those of log-ins where it has its own."""
+        node, gate, store = self.node, self.node.gate, self.node.store
+        aliases = AliasService(store)
+        started_at = node.clock.now_ms()
+        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=started_at)
+        days = node.settings.rotate_after_days
+        endpoints = [
+            *health_endpoints(health),
+            *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
+            *ApplicationsApi(applications=self.applications, peers=self.transport.peers).endpoints(),
+            *AccountsApi(accounts=self.accounts, returning=self.returning, rotate_after_days=days).endpoints(),
+            *AliasesApi(aliases=aliases).endpoints(),
+            *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
+            *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),
+        ]
+        if embedded:
+            endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
+        return endpoints
+
+    def start(self) -> None:
+        """Take part in every stored context, and look for those of restored keys."""
+        self.replication.start()
+        self.returning.start()
+
+    def _synced(self, replica: Replica) -> None:
+        self.returning.synced(replica)  # as below
+
     def _announce(self, replica: Replica, operations: tuple[VerifiedOperation, ...]) -> None:
         self.replication.announce(replica, operations)  # made after what calls it: the two need each other
 
@@ -191,6 +248,7 @@ class RunningNode:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
         self.transport.close()
+        self.returning.close()
         self.replication.close()
 
 
@@ -215,7 +273,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         )
         running = RunningNode(node, node.prepare(), transport)
         stack.callback(running.close)
-        running.replication.start()
+        running.start()
         announce(node)
         HttpServer(running.application, sockets).run()
 

@@ -53,6 +53,7 @@ class Settings:
         bootstrap: endpoints to keep a connection to.
         namespace: nodes of this machine's network with the same one are found; `None` turns it off.
         key_store: URI of the store key.
+        rotate_after_days: the age past which listings call a client key old; 0 for never.
         ignored: keys that are kept and mean nothing here.
     """
 
@@ -67,6 +68,7 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    rotate_after_days: int = 90
     ignored: tuple[str, ...] = ()
 
     @property
@@ -112,6 +114,7 @@ def load_settings(home: Path, name: str) -> Settings:
         allowed_origins=_texts(server, "allowed_origins"),
         allowed_hosts=_texts(server, "allowed_hosts"),
         trusted_proxies=_texts(server, "trusted_proxies"),
+        rotate_after_days=_days(_table(table, "identity"), "rotate_after_days", 90),
         ignored=tuple(key for key in _MEANINGLESS if key in table),
     )
 
@@ -128,6 +131,13 @@ def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise BadConfigError(f"{key} is not a list of texts")
     return tuple(value)
+
+
+def _days(table: Mapping[str, Any], key: str, otherwise: int) -> int:
+    value = table.get(key, otherwise)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 36_500:
+        raise BadConfigError(f"identity.{key} is a number of days")
+    return value
 
 
 def _namespace(discovery: Mapping[str, Any]) -> str | None:

@@ -25,10 +25,10 @@ class NoDatabaseError(NotFoundError):
     next_step = "put data/node.db back from where you keep a copy; a node without it would be another one"
 
 
-class NotTheOwnerError(ForbiddenError):
+class AnotherUsersHomeError(ForbiddenError):
     """The files of the node belong to another user, who couldn't read what this one writes."""
 
-    code = "not_the_owner"
+    code = "another_users_home"
     next_step = "run the command as the user that the node runs as"
 
 
@@ -121,12 +121,12 @@ def alone(settings: Settings, *, writes: bool) -> Iterator[None]:
 
     Raises:
         NoDatabaseError, StoreInUseError, StoreFailedError: as above.
-        NotTheOwnerError: another user's files are to be written.
+        AnotherUsersHomeError: another user's files are to be written.
     """
     if not is_there(settings.database):
         raise NoDatabaseError(f"there is no {settings.database.name} in this node's home")
     if writes and settings.database.stat().st_uid != os.geteuid():
-        raise NotTheOwnerError(f"{settings.database.name} belongs to another user")
+        raise AnotherUsersHomeError(f"{settings.database.name} belongs to another user")
     lock = lock_home(settings)
     try:
         yield

@@ -30,7 +30,7 @@ def move(settings: Settings, uri: str, *, ask: Ask | None = None, dry_run: bool 
     Raises:
         StoreInUseError: the node runs.
         ConfigUnwritableError: the configuration can't be changed without a loss.
-        NoDatabaseError, NotTheOwnerError: as they say.
+        NoDatabaseError, AnotherUsersHomeError: as they say.
         MeroidError: whatever `move_store_key` raises, and what was interrupted before and can't be finished.
     """
     target = open_secret_store(uri, settings.home, ask)

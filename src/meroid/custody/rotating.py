@@ -48,7 +48,7 @@ def rotate(
 
     Raises:
         StoreInUseError: the node runs.
-        NoDatabaseError, NotTheOwnerError, CopyUnderAnotherKeyError: as they say.
+        NoDatabaseError, AnotherUsersHomeError, CopyUnderAnotherKeyError: as they say.
         KeyStoreReadOnlyError: the key store can't be written (`env:`).
         MeroidError: whatever `rotate_store_key` raises, and an interrupted move that can't be finished.
     """

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from meroid.ids import AccountId
 from meroid.keys.public import PublicKey
 from meroid.service.ports.auth import FamilyRecord, RefreshRecord, SigningKeyRecord, Standing
 from meroid.store.credentials import root_key_from, token_key_from
@@ -18,6 +19,11 @@ SELECT family_id, key_id, narrowed_to, logged_in_at, created_at, revoked_at FROM
 WHERE family_id = ?
 """
 _REVOKE_FAMILY = "UPDATE families SET revoked_at = ? WHERE family_id = ? AND revoked_at IS NULL"
+_REVOKE_ACCOUNT_FAMILIES = """
+UPDATE families SET revoked_at = ? WHERE revoked_at IS NULL AND key_id IN (
+  SELECT key_id FROM root_keys WHERE account_id = ? UNION SELECT client_id FROM token_keys WHERE account_id = ?
+)
+"""
 # A family's key is a root key, or a token key with a root key above it.
 _STANDING = """
 SELECT f.family_id, f.key_id, f.narrowed_to, f.logged_in_at, f.created_at, f.revoked_at,
@@ -86,6 +92,10 @@ class SqlLogins(Repository):
     def revoke_family(self, family_id: str, *, at: int) -> bool:
         """Revoke a family; false if it is unknown or revoked already."""
         return self._session.run(_REVOKE_FAMILY, (at, family_id)) == 1
+
+    def revoke_account_families(self, account_id: AccountId, *, at: int) -> int:
+        """Revoke every live family of an account's root keys and token keys; how many they were."""
+        return self._session.run(_REVOKE_ACCOUNT_FAMILIES, (at, account_id, account_id))
 
     def standing(self, key_id: str, family_id: str) -> Standing | None:
         """What decides about a token of this subject and family, revoked records included."""

@@ -11,7 +11,7 @@ from tests.homes import HomeOfNode
 from tests.interruption import kills
 
 from meroid.custody import databases, finishing, rotating, starting
-from meroid.custody.databases import NoDatabaseError, NotTheOwnerError
+from meroid.custody.databases import AnotherUsersHomeError, NoDatabaseError
 from meroid.custody.rotating import CopyUnderAnotherKeyError, rotate
 from meroid.errors import MeroidError
 from meroid.keys.signer import Secret
@@ -185,7 +185,7 @@ def test_what_can_not_be_rotated_is_refused_and_stays(
         (foreign_key, WrongStoreKeyError),
         (no_key, NoStoreKeyError),
         (no_database, NoDatabaseError),
-        (another_user, NotTheOwnerError),
+        (another_user, AnotherUsersHomeError),
     ]
     for spoil, refusal in cases:
         restore()

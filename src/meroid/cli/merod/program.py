@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from meroid.cli.merod.account import back_up
+from meroid.cli.merod.account import run_account
 from meroid.cli.merod.fresh_home import fresh_home, recover_home
 from meroid.cli.merod.grammar import meaningless, parser
 from meroid.cli.merod.greeting import greet, how_to_type
@@ -40,7 +40,11 @@ def main() -> int:
         if arguments.command == "init":
             _init(arguments, home)
         elif arguments.command == "account":
-            back_up(load_settings(home, arguments.node_name))
+            run_account(
+                arguments,
+                existing=lambda: load_settings(home, arguments.node_name),
+                fresh=lambda: _fresh_settings(arguments, home / arguments.node_name),
+            )
         elif arguments.command == "keys":
             run_keys(arguments, load_settings(home, arguments.node_name))
         else:

@@ -185,6 +185,10 @@ class AuthRecords(Protocol):
         """Revoke a family; false if it is unknown or revoked already."""
         ...
 
+    def revoke_account_families(self, account_id: AccountId, *, at: int) -> int:
+        """Revoke every live family of an account's root keys and token keys; how many they were."""
+        ...
+
     def standing(self, key_id: str, family_id: str) -> Standing | None:
         """What decides about a token of this subject and family, revoked records included.
 
