@@ -227,6 +227,7 @@ def test_a_node_whose_rotation_was_killed_serves_again(tmp_path: Path) -> None:
         process.wait()
         start(node)
         stop(node)
+    assert "copied or put back" not in node.log  # it is the same home as before
     with node.opened() as opened:
         assert made in {str(each.public_key) for each in opened.store.read(lambda tx: tx.accounts.client_keys())}
 

@@ -42,7 +42,7 @@ CODE = [
     Path(str(module.__file__))
     for module in (config, databases, finishing, moving, starting, vault_moving, move_note, file_store, private_file)
 ]
-FILES = {"config.toml", "data/node.db", "data/node.db.lock"}
+FILES = {"config.toml", "home-mark", "starts", "data/node.db", "data/node.db.lock"}
 
 
 @pytest.fixture

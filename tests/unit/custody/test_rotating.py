@@ -23,7 +23,7 @@ from meroid.vault.key_store import KeyStoreReadOnlyError, NoStoreKeyError, Wrong
 from meroid.vault.store_keys import open_secret_store
 
 COPY = "node.db.before-0002_restored_accounts"
-FILES = {"config.toml", "store.key", "data/node.db", "data/node.db.lock"}
+FILES = {"config.toml", "store.key", "home-mark", "starts", "data/node.db", "data/node.db.lock"}
 CODE = [
     Path(str(module.__file__))
     for module in (databases, finishing, rotating, starting, rekeying, rotation, file_store, private_file)
