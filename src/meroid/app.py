@@ -13,6 +13,7 @@ from meroid.auth.password import PasswordLogin
 from meroid.auth.setup_code import show_setup_code
 from meroid.clock import Clock, SystemClock
 from meroid.config import Settings
+from meroid.custody.starting import take_store_key
 from meroid.errors import MeroidError
 from meroid.http.accounts_api import AccountsApi
 from meroid.http.aliases_api import AliasesApi
@@ -28,7 +29,7 @@ from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
-from meroid.keys.signer import Secret
+from meroid.keys.signer import Ask, Secret
 from meroid.ledger.capability import Capability
 from meroid.ledger.operation import VerifiedOperation
 from meroid.ledger.verdict import Verdict
@@ -59,10 +60,8 @@ from meroid.service.tokens import TokenService
 from meroid.store.sqlite import SqliteStore
 from meroid.sync.zenoh_transport import ZenohTransport
 from meroid.vault.home_mark import HomeMark, count_start, renew_mark
-from meroid.vault.key_store import make_store_key
 from meroid.vault.sealed_secrets import SecretBox
 from meroid.vault.seeds import SeedVault
-from meroid.vault.store_keys import open_secret_store
 
 _HOME_MARK: Final = "home_mark"
 _log: Final = structlog.get_logger("meroid.node")
@@ -77,18 +76,22 @@ class Vaulted:
     box: SecretBox
 
 
-def open_vaulted(settings: Settings, *, make: bool) -> Vaulted:
-    """Open the store with the key from the key store; `make` makes both where there are none yet."""
-    key_store = open_secret_store(settings.key_store, settings.home)
-    key = key_store.load()
-    if key is None:
-        if not make:
-            raise MeroidError("the key store holds no key", next_step="initialise the node: `merod init`")
-        key = make_store_key()
-        key_store.save(key)
-    settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def open_vaulted(settings: Settings, *, make: bool, ask: Ask | None = None) -> Vaulted:
+    """Open the store with the key from the key store; `make` makes both where there are none yet.
+
+    What was interrupted is finished first: a rotation of the store key, a move of it.
+
+    Args:
+        settings: those of the node.
+        make: make key and database of a new node.
+        ask: asks a person for the PIN of a token.
+
+    Raises:
+        MeroidError: as `take_store_key` and `SqliteStore` say.
+    """
+    key, lock = take_store_key(settings, make=make, ask=ask)
     seeds = SeedVault(key)
-    return Vaulted(SqliteStore(settings.database, seeds.database_key()), seeds, SecretBox(key))
+    return Vaulted(SqliteStore(settings.database, seeds.database_key(), lock=lock), seeds, SecretBox(key))
 
 
 class Node:
@@ -249,8 +252,10 @@ class RunningNode:
         self.replication.close()
 
 
-def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
+def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | None = None) -> None:
     """Run until a signal; the sockets are bound first, and requests wait until everything is ready.
+
+    `ask` asks a person for the PIN of a token.
 
     Raises:
         MeroidError: an address is taken, the store or the key store doesn't open.
@@ -259,7 +264,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
         sockets = bind(settings.listen)
         for each in sockets:
             stack.callback(each.close)
-        node = Node(settings, open_vaulted(settings, make=False))
+        node = Node(settings, open_vaulted(settings, make=False, ask=ask))
         stack.callback(node.close)
         transport = ZenohTransport(
             listen=[_endpoint(address) for address in settings.swarm],
@@ -273,9 +278,9 @@ def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
         HttpServer(running.application, sockets).run()
 
 
-def initialise_node(settings: Settings) -> Node:
+def initialise_node(settings: Settings, ask: Ask | None = None) -> Node:
     """Make store key, database, account and signing key of a new node; the caller closes it."""
-    node = Node(settings, open_vaulted(settings, make=True))
+    node = Node(settings, open_vaulted(settings, make=True, ask=ask))
     node.prepare()
     return node
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import told_secrets
 
 from meroid.account.key_log import account_id_of
 from meroid.account.seed import Seed
@@ -44,7 +45,7 @@ class Terminal:
             "account",
             *action,
         ]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=told_secrets.watched())
         os.close(theirs)
         self._ours = ours
         self.seen = ""

@@ -9,6 +9,7 @@ from meroid.account.seed import Seed
 from meroid.account.shares import split_seed
 from meroid.account.sheet import Share, Sheet, list_codes, render_html
 from meroid.app import Node, open_vaulted
+from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.merod.terminal import need_terminal, show_words
 from meroid.config import Settings
 from meroid.errors import InvalidInputError
@@ -47,7 +48,7 @@ def back_up(arguments: argparse.Namespace, settings: Settings) -> None:
         raise BadSheetNameError("a sheet is a page (.html) or a document (.pdf)")
     if sheet is None and (shares is not None or arguments.file is None):
         need_terminal()
-    node = Node(settings, open_vaulted(settings, make=False))
+    node = Node(settings, open_vaulted(settings, make=False, ask=ask_on_terminal()))
     try:
         _Backup(node, arguments, shares).make(sheet)
     finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 from meroid.account.account_state import VerifiedKeyLog
 from meroid.account.key_log_text import key_log_text, parse_key_log_text
 from meroid.app import Node, open_vaulted
+from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.merod.terminal import confirm, read_text
 from meroid.config import Settings
 from meroid.vault.private_file import write_private
@@ -21,7 +22,7 @@ def settle_log(arguments: argparse.Namespace, settings: Settings) -> None:
         IntegrityError: the copy doesn't hold.
     """
     later = None if arguments.file is None else parse_key_log_text(read_text(arguments.file))
-    node = Node(settings, open_vaulted(settings, make=False))
+    node = Node(settings, open_vaulted(settings, make=False, ask=ask_on_terminal()))
     try:
         account_id = node.prepare()
         if later is not None:

@@ -12,6 +12,7 @@ from meroid.account.sheet import date_of, join_codes
 from meroid.account.succession import seed_generation
 from meroid.app import Node, open_vaulted
 from meroid.cli.merod.greeting import how_to_type
+from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.merod.terminal import ask_until, confirm, read_lines, read_text, type_secret, wipe_screen
 from meroid.config import CONFIG_FILE, Settings, write_config
 from meroid.errors import ConflictError
@@ -69,7 +70,7 @@ def make_home(settings: Settings, kept: Kept) -> None:
     seed_generation(verify_key_log(kept.entries()).state, kept.seed)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.home.chmod(0o700)
-    node = Node(settings, open_vaulted(settings, make=True))
+    node = Node(settings, open_vaulted(settings, make=True, ask=ask_on_terminal()))
     try:
         node.backups.restore(kept, node.clock.now_ms())
         node.prepare()

@@ -15,6 +15,7 @@ from meroid.account.key_log_verifier import KeyLogVerifier
 from meroid.account.seed import Seed
 from meroid.account.succession import seed_generation
 from meroid.app import Node, open_vaulted
+from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.merod.terminal import confirm, read_text
 from meroid.config import Settings
 from meroid.errors import ForbiddenError, InvalidInputError
@@ -123,7 +124,7 @@ class _Opened:
     """The node's own account, opened on its machine."""
 
     def __init__(self, settings: Settings) -> None:
-        self.node = Node(settings, open_vaulted(settings, make=False))
+        self.node = Node(settings, open_vaulted(settings, make=False, ask=ask_on_terminal()))
         try:
             self.account_id = self.node.prepare()
             self.seed: Seed = self.node.keys.seed(self.account_id)

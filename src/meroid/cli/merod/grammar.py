@@ -5,6 +5,7 @@ import os
 from typing import Final
 
 from meroid.cli.merod.grammar_account import add_account
+from meroid.cli.merod.keys import add_keys
 
 DEFAULT_HOME: Final = "~/.calimero"
 _WITHOUT_MEANING: Final = (
@@ -31,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", aliases=["up"], help="run a node until Ctrl-C")
     run.add_argument("--auth-mode", choices=["proxy", "embedded"], help="instead of the one in config.toml")
     add_account(commands.add_parser("account", help="the node's own account, on this machine only"), add_node_flags)
+    add_keys(commands.add_parser("keys", help="the store key, on this machine, with the node stopped"))
     return top
 
 
@@ -58,7 +60,9 @@ def add_node_flags(init: argparse.ArgumentParser) -> None:
     init.add_argument("--boot-nodes", nargs="*", default=[], metavar="ENDPOINT", help="nodes to stay connected to")
     init.add_argument("--auth-mode", choices=["proxy", "embedded"], default="proxy")
     init.add_argument("--mdns", action=argparse.BooleanOptionalAction, default=True, help="find local nodes")
-    init.add_argument("--key-store", default="file:", metavar="URI", help="where the store key lies: file:, env:NAME")
+    init.add_argument(
+        "--key-store", default="file:", metavar="URI", help="where the store key lies: file:, env:, keyring:, pkcs11:"
+    )
 
 
 def known_home() -> str:
