@@ -33,13 +33,14 @@ class World:
 
     def machine(self, name: str) -> Machine:
         machine = Machine(name, self.folder, self.network.transport(name))
+        machine.running.start()
         self.nodes.append(machine)
         return machine
 
     def restart(self, machine: Machine) -> Machine:
         machine.close()
         again = Machine(machine.node.settings.name, self.folder, self.network.transport(machine.node.settings.name))
-        again.running.replication.start()
+        again.running.start()
         self.nodes[self.nodes.index(machine)] = again
         return again
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests import told_secrets
 from tests.servers import Got
 from websockets.sync.client import ClientConnection, connect
 
@@ -107,23 +108,40 @@ class Merod:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its process and of the person's commands: nothing of ours but the search path."""
-        return {
+        """The environment of its process and of the person's commands: nothing of ours but the search paths."""
+        environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.person),
             "CALIMERO_HOME": str(self.home),
             "XDG_CONFIG_HOME": str(self.person / ".config"),
             "LANG": "C.UTF-8",
         }
+        return told_secrets.watched(environment)
+
+    @property
+    def places(self) -> list[str]:
+        """The flags that say where it listens and which nodes it stays connected to."""
+        arguments = ["--server-host", "127.0.0.1", "--server-port", str(self.port), "--no-mdns"]
+        arguments += ["--swarm-host", "127.0.0.1", "--swarm-port", str(self.swarm_port)]
+        return [*arguments, "--boot-nodes", *self._neighbours] if self._neighbours else arguments
+
+    def merod(self, *arguments: str, typed: str = "", ends_with: int | None = 0) -> Ran:
+        """Run a command of `merod` on this node's machine; `typed` comes over standard input."""
+        self.person.mkdir(parents=True, exist_ok=True)
+        line = [_script("merod"), "--node-name", self.name, *arguments]
+        done = subprocess.run(
+            line, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S, check=False, input=typed
+        )
+        ran = Ran(done.returncode, done.stdout, done.stderr)
+        assert ends_with in {None, ran.code}, f"merod {' '.join(arguments)} ended with {ran}"
+        return ran
 
     def begin_init(self) -> Callable[[], None]:
         """Start `merod init`; call what is returned to wait for it."""
         self.person.mkdir(parents=True, exist_ok=True)
-        arguments = ["--server-host", "127.0.0.1", "--server-port", str(self.port), "--no-mdns"]
-        arguments += ["--swarm-host", "127.0.0.1", "--swarm-port", str(self.swarm_port)]
-        if self._neighbours:
-            arguments += ["--boot-nodes", *self._neighbours]
+        arguments = self.places
         if self.owner is not None:
+            told_secrets.note(self.owner.password)
             password = self.person / "password"
             password.write_text(self.owner.password + "\n", "utf-8")
             password.chmod(0o600)
@@ -220,6 +238,8 @@ class Merod:
             check=False,
             input=typed,
         )
+        told_secrets.wrote(f"{program} {arguments[0]}", done.stdout, may_show_invitations=True)
+        told_secrets.wrote(f"{program} {arguments[0]} (stderr)", done.stderr)
         ran = Ran(done.returncode, done.stdout, done.stderr)
         assert ends_with in {None, ran.code}, f"{program} {' '.join(arguments)} ended with {ran}"
         return ran
@@ -276,6 +296,7 @@ class Merod:
 
     def _spawn(self, *arguments: str) -> subprocess.Popen[bytes]:
         line = [*_die_with_parent(), _script("merod"), "--node-name", self.name, *arguments]
+        told_secrets.watch_log(self._log)
         with self._log.open("ab") as log:
             return subprocess.Popen(line, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 

@@ -35,8 +35,10 @@ class SoftToken:
 
     def unplug(self) -> None:
         self.tokens.rename(self.tokens.with_name("gone"))
+        self.tokens.mkdir()  # the slot is still there
 
     def plug_in(self) -> None:
+        self.tokens.rmdir()
         self.tokens.with_name("gone").rename(self.tokens)
 
 

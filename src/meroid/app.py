@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Final
 
@@ -19,7 +19,9 @@ from meroid.auth.setup_code import show_setup_code
 from meroid.chain.near_rpc import NearRpc
 from meroid.clock import Clock, SystemClock
 from meroid.config import Settings
+from meroid.custody.starting import take_store_key
 from meroid.errors import MeroidError
+from meroid.http.accounts_api import AccountsApi
 from meroid.http.aliases_api import AliasesApi
 from meroid.http.application import HttpApplication, HttpSettings
 from meroid.http.applications_api import ApplicationsApi
@@ -31,18 +33,21 @@ from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.keys_api import KeysApi
 from meroid.http.peers import is_loopback_name
+from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
-from meroid.keys.signer import Secret
+from meroid.keys.signer import Ask, Secret
 from meroid.ledger.capability import Capability
 from meroid.ledger.operation import VerifiedOperation
 from meroid.ledger.verdict import Verdict
 from meroid.runtime.wasm import WasmRuntime
 from meroid.service.account_state import AccountStates
+from meroid.service.accounts import AccountService
 from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import Authorship, member_of
+from meroid.service.backups import BackupService
 from meroid.service.challenges import ChallengeService
 from meroid.service.contexts import ContextService
 from meroid.service.execution import ExecutionService
@@ -50,6 +55,7 @@ from meroid.service.feed import EventFeed
 from meroid.service.gate import Gate
 from meroid.service.intake import Intake
 from meroid.service.joining import JoiningService
+from meroid.service.key_logs import KeyLogs
 from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginService
 from meroid.service.ports.transport import Transport
@@ -57,6 +63,7 @@ from meroid.service.projection import Projector
 from meroid.service.proofs import Proofs
 from meroid.service.replica import Replica, Replicas
 from meroid.service.replication import ReplicationService
+from meroid.service.returning import ReturnService
 from meroid.service.root_keys import RootKeyService
 from meroid.service.rotation import RotationService
 from meroid.service.serving import PeerServer
@@ -64,11 +71,11 @@ from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 from meroid.store.sqlite import SqliteStore
 from meroid.sync.zenoh_transport import ZenohTransport
-from meroid.vault.key_store import make_store_key
+from meroid.vault.home_mark import HomeMark, count_start, renew_mark
 from meroid.vault.sealed_secrets import SecretBox
 from meroid.vault.seeds import SeedVault
-from meroid.vault.store_keys import open_secret_store
 
+_HOME_MARK: Final = "home_mark"
 _log: Final = structlog.get_logger("meroid.node")
 
 
@@ -81,18 +88,22 @@ class Vaulted:
     box: SecretBox
 
 
-def open_vaulted(settings: Settings, *, make: bool) -> Vaulted:
-    """Open the store with the key from the key store; `make` makes both where there are none yet."""
-    key_store = open_secret_store(settings.key_store, settings.home)
-    key = key_store.load()
-    if key is None:
-        if not make:
-            raise MeroidError("the key store holds no key", next_step="initialise the node: `merod init`")
-        key = make_store_key()
-        key_store.save(key)
-    settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+def open_vaulted(settings: Settings, *, make: bool, ask: Ask | None = None) -> Vaulted:
+    """Open the store with the key from the key store; `make` makes both where there are none yet.
+
+    What was interrupted is finished first: a rotation of the store key, a move of it.
+
+    Args:
+        settings: those of the node.
+        make: make key and database of a new node.
+        ask: asks a person for the PIN of a token.
+
+    Raises:
+        MeroidError: as `take_store_key` and `SqliteStore` say.
+    """
+    key, lock = take_store_key(settings, make=make, ask=ask)
     seeds = SeedVault(key)
-    return Vaulted(SqliteStore(settings.database, seeds.database_key()), seeds, SecretBox(key))
+    return Vaulted(SqliteStore(settings.database, seeds.database_key(), lock=lock), seeds, SecretBox(key))
 
 
 class Node:
@@ -103,6 +114,8 @@ class Node:
         self.store = vaulted.store
         self.clock: Clock = clock or SystemClock()
         self.keys = KeyRing(self.store, vaulted.seeds)
+        self.key_logs = KeyLogs(self.store, self.keys)
+        self.backups = BackupService(self.store, self.keys)
         signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
         self.replicas = Replicas(self.store)
         self.tokens = TokenService(self.store, signing, check_member=self._check_member)
@@ -129,12 +142,33 @@ class Node:
         owner = self.store.read(lambda tx: tx.accounts.owner())
         if owner is None:
             owner = self.keys.create_account(owner=True, at=at)
+        self._recognise_home(at)
+        for account in self.store.read(lambda tx: tx.accounts.list()):
+            self._settle_log(account.account_id)
         self.tokens.ensure_signing_key(at)
         self.tokens.forget_expired(at)
         return owner.account_id
 
     def _is_own_host(self, name: str) -> bool:
         return is_loopback_name(name) or name in {each.lower() for each in self.settings.allowed_hosts}
+
+    def _recognise_home(self, at: int) -> None:
+        """A home that was copied or put back is another device from now on, and its client keys are restored ones."""
+        home = self.settings.home
+        known = self.store.read(lambda tx: tx.auth.setting(_HOME_MARK))
+        remembered = None if known is None else HomeMark.parse(known)
+        if remembered is not None and remembered.is_of(home):
+            mark = replace(remembered, starts=remembered.starts + 1)
+        else:
+            mark = renew_mark(home)
+            if remembered is not None:
+                _log.warning("this home was copied or put back; its keys rotate before they sign")
+                self.backups.become_new_device(at)
+        self.store.write(lambda tx: tx.auth.put_setting(_HOME_MARK, mark.encoded))
+        count_start(home, mark.starts)
+
+    def _settle_log(self, account_id: AccountId) -> None:
+        self.store.write(lambda tx: self.key_logs.settle(tx, account_id))
 
     def _check_member(self, context_id: ContextId, key: PublicKey) -> None:
         member_of(self.replicas.get(context_id), key, needs=Capability.READ)
@@ -173,36 +207,33 @@ class RunningNode:
         self.feed = EventFeed()
         self.replicas = node.replicas
         intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm, _void)
-        authorship = Authorship(intake, self._announce)
+        authorship = Authorship(intake, keys, self._announce)
         self.applications = ApplicationService(store, runtime)
-        server = PeerServer(store, intake, authorship, clock)
+        server = PeerServer(store, intake, authorship, transport, clock)
         self.replication = ReplicationService(
-            store, self.replicas, keys, intake, self.applications, server, transport, clock, _trouble
+            store, self.replicas, keys, intake, self.applications, server, transport, clock, self._synced, _trouble
         )
         self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
         self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
         self.joining = JoiningService(store, self.replicas, keys, authorship, self.replication, transport, clock)
         self.rotation = RotationService(store, self.replicas, keys, authorship)
-        aliases = AliasService(store)
-        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
-        gate = node.gate
-        endpoints = [
-            *health_endpoints(health),
-            *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
-            *ApplicationsApi(applications=self.applications, peers=transport.peers).endpoints(),
-            *AliasesApi(aliases=aliases).endpoints(),
-            *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
-            *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),
-        ]
-        own_principal: Callable[[], Principal] | None = None
-        if settings.auth_mode == "embedded":
-            endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
-            endpoints += KeysApi(login=node.login, root_keys=node.root_keys).endpoints()
-        else:
-            own_principal = lambda: Principal.node(own_account)  # noqa: E731  # one line, and named by the parameter
+        self.returning = ReturnService(
+            store,
+            self.replicas,
+            keys,
+            self.joining,
+            self.replication,
+            self.rotation,
+            transport,
+            clock,
+            _trouble,
+        )
+        self.accounts = AccountService(store, keys, node.key_logs, self.replicas)
+        embedded = settings.auth_mode == "embedded"
+        own_principal: Callable[[], Principal] = lambda: Principal.node(own_account)  # noqa: E731  # named by its use
         self.application = HttpApplication(
-            endpoints,
-            guard=Guard(gate, own_principal=own_principal),
+            self._endpoints(embedded=embedded),
+            guard=Guard(node.gate, own_principal=None if embedded else own_principal),
             clock=clock,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
@@ -211,6 +242,35 @@ class RunningNode:
             ),
         )
 
+    def _endpoints(self, *, embedded: bool) -> list[Endpoint | SocketEndpoint]:
+        """All routes of the node; those of log-ins where it has its own."""
+        node, gate, store = self.node, self.node.gate, self.node.store
+        aliases = AliasService(store)
+        started_at = node.clock.now_ms()
+        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=started_at)
+        days = node.settings.rotate_after_days
+        endpoints = [
+            *health_endpoints(health),
+            *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
+            *ApplicationsApi(applications=self.applications, peers=self.transport.peers).endpoints(),
+            *AccountsApi(accounts=self.accounts, returning=self.returning, rotate_after_days=days).endpoints(),
+            *AliasesApi(aliases=aliases).endpoints(),
+            *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),
+            *EventsApi(feed=self.feed, contexts=self.contexts, gate=gate).endpoints(),
+        ]
+        if embedded:
+            endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
+            endpoints += KeysApi(login=node.login, root_keys=node.root_keys).endpoints()
+        return endpoints
+
+    def start(self) -> None:
+        """Take part in every stored context, and look for those of restored keys."""
+        self.replication.start()
+        self.returning.start()
+
+    def _synced(self, replica: Replica) -> None:
+        self.returning.synced(replica)  # as below
+
     def _announce(self, replica: Replica, operations: tuple[VerifiedOperation, ...]) -> None:
         self.replication.announce(replica, operations)  # made after what calls it: the two need each other
 
@@ -218,11 +278,14 @@ class RunningNode:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
         self.transport.close()
+        self.returning.close()
         self.replication.close()
 
 
-def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
+def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | None = None) -> None:
     """Run until a signal; the sockets are bound first, and requests wait until everything is ready.
+
+    `ask` asks a person for the PIN of a token.
 
     Raises:
         MeroidError: an address is taken, the store or the key store doesn't open.
@@ -231,7 +294,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
         sockets = bind(settings.listen)
         for each in sockets:
             stack.callback(each.close)
-        node = Node(settings, open_vaulted(settings, make=False))
+        node = Node(settings, open_vaulted(settings, make=False, ask=ask))
         stack.callback(node.close)
         transport = ZenohTransport(
             listen=[_endpoint(address) for address in settings.swarm],
@@ -240,14 +303,14 @@ def run_node(settings: Settings, announce: Callable[[Node], None]) -> None:
         )
         running = RunningNode(node, node.prepare(), transport)
         stack.callback(running.close)
-        running.replication.start()
+        running.start()
         announce(node)
         HttpServer(running.application, sockets).run()
 
 
-def initialise_node(settings: Settings) -> Node:
+def initialise_node(settings: Settings, ask: Ask | None = None) -> Node:
     """Make store key, database, account and signing key of a new node; the caller closes it."""
-    node = Node(settings, open_vaulted(settings, make=True))
+    node = Node(settings, open_vaulted(settings, make=True, ask=ask))
     node.prepare()
     return node
 

@@ -1,16 +1,22 @@
 """The settings of a node: one frozen value, read from `<home>/<name>/config.toml` (`wire/node.md` §4)."""
 
+import contextlib
+import json
+import os
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from meroid.errors import InvalidInputError, NotFoundError
+from meroid.errors import InvalidInputError, NotFoundError, UnavailableError
 
 CONFIG_FILE: Final = "config.toml"
 DEFAULT_NAMESPACE: Final = "/calimero/devnet/global"  # the wire's default; nodes of one namespace find each other
 AUTH_MODES: Final = ("proxy", "embedded")
+_KEY_STORE: Final = re.compile(r"""key_store["']?\s*=\s*("(?:[^"\\\n]|\\.)*"|'[^'\n]*')""")
+_NODE_TABLE: Final = re.compile(r"""^[ \t]*\[[ \t]*["']?node["']?[ \t]*\][^\n]*$""", re.MULTILINE)
 _MEANINGLESS: Final = ("specialized_node", "tee", "context", "blobstore")
 
 
@@ -19,6 +25,13 @@ class NoSuchNodeError(NotFoundError):
 
     code = "no_such_node"
     next_step = "make it first: `merod --node-name NAME init`"
+
+
+class ConfigUnwritableError(UnavailableError):
+    """The configuration can't be changed from here; it is as it was."""
+
+    code = "config_unwritable"
+    next_step = "check that config.toml may be written and the disk isn't full, or write node.key_store by hand"
 
 
 class BadConfigError(InvalidInputError):
@@ -57,6 +70,7 @@ class Settings:
         bootstrap: endpoints to keep a connection to.
         namespace: nodes of this machine's network with the same one are found; `None` turns it off.
         key_store: URI of the store key.
+        rotate_after_days: the age past which listings call a client key old; 0 for never.
         ignored: keys that are kept and mean nothing here.
     """
 
@@ -71,6 +85,7 @@ class Settings:
     allowed_origins: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
+    rotate_after_days: int = 90
     ignored: tuple[str, ...] = ()
     near: NearSettings = NearSettings()
 
@@ -99,6 +114,8 @@ def load_settings(home: Path, name: str) -> Settings:
         raise NoSuchNodeError(f"there is no node {name!r} in this home") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise BadConfigError(f"config.toml is not TOML: {problem}") from None
+    except OSError as problem:
+        raise BadConfigError(f"config.toml can't be read: {problem.strerror}") from None
     server, swarm = _table(table, "server"), _table(table, "swarm")
     mode = server.get("auth_mode", "proxy")
     if mode not in AUTH_MODES:
@@ -115,6 +132,7 @@ def load_settings(home: Path, name: str) -> Settings:
         allowed_origins=_texts(server, "allowed_origins"),
         allowed_hosts=_texts(server, "allowed_hosts"),
         trusted_proxies=_texts(server, "trusted_proxies"),
+        rotate_after_days=_days(_table(table, "identity"), "rotate_after_days", 90),
         ignored=tuple(key for key in _MEANINGLESS if key in table),
         near=_near(_table(_table(table, "auth"), "near")),
     )
@@ -147,6 +165,13 @@ def _texts(table: Mapping[str, Any], key: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         raise BadConfigError(f"{key} is not a list of texts")
     return tuple(value)
+
+
+def _days(table: Mapping[str, Any], key: str, otherwise: int) -> int:
+    value = table.get(key, otherwise)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 36_500:
+        raise BadConfigError(f"identity.{key} is a number of days")
+    return value
 
 
 def _namespace(discovery: Mapping[str, Any]) -> str | None:
@@ -211,14 +236,86 @@ def write_config(settings: Settings) -> None:
     path.write_text("\n".join(lines), "utf-8")
 
 
+def with_key_store(text: str, uri: str) -> str:
+    """A configuration in which only `node.key_store` is another one; what else stands there stays, comments included.
+
+    Raises:
+        ConfigUnwritableError: it is written in a way that can't be changed without a loss.
+        BadConfigError: not TOML.
+    """
+    try:
+        wanted = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as problem:
+        raise BadConfigError(f"config.toml is not TOML: {problem}") from None
+    node = _table(wanted, "node")
+    if node.get("key_store") == uri:
+        return text
+    wanted["node"] = {**node, "key_store": uri}
+    for candidate in _with_key_store(text, _quoted(uri)):
+        try:
+            if tomllib.loads(candidate) == wanted:
+                return candidate
+        except tomllib.TOMLDecodeError:
+            continue
+    raise ConfigUnwritableError("node.key_store can't be changed without touching more of config.toml")
+
+
+def _with_key_store(text: str, value: str) -> Iterator[str]:
+    """Ways to write it, some of them wrong: the caller reads them again."""
+    for found in _KEY_STORE.finditer(text):
+        yield text[: found.start(1)] + value + text[found.end(1) :]
+    for found in _NODE_TABLE.finditer(text):
+        yield f"{text[: found.end()]}\nkey_store = {value}{text[found.end() :]}"
+
+    yield f"{text.rstrip()}\n\n[node]\nkey_store = {value}\n"
+
+
+def check_switchable(home: Path, uri: str) -> str:
+    """What `switch_key_store` would write.
+
+    Raises:
+        ConfigUnwritableError, BadConfigError: as `with_key_store` says, or the file can't be read.
+    """
+    try:
+        return with_key_store((home / CONFIG_FILE).read_bytes().decode(), uri)
+    except (OSError, UnicodeDecodeError):
+        raise ConfigUnwritableError("config.toml can't be read") from None
+
+
+def switch_key_store(home: Path, uri: str) -> None:
+    """Make the configuration of the node in `home` name another key store: in one step, on disk when this returns.
+
+    Raises:
+        ConfigUnwritableError, BadConfigError: as `with_key_store` says, or the file can't be replaced.
+    """
+    path = Path(os.path.realpath(home / CONFIG_FILE))  # a link stays one
+    part = path.with_name(f".{path.name}.part")
+    changed = check_switchable(home, uri).encode()
+    try:
+        part.unlink(missing_ok=True)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(changed)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        os.fsync(folder)
+        os.close(folder)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise ConfigUnwritableError(f"config.toml can't be replaced: {error.strerror}") from None
+
+
 def _as_multiaddress(address: tuple[str, int]) -> str:
     host, port = address
     return f"/{'ip6' if ':' in host else 'ip4'}/{host}/tcp/{port}"
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    # JSON's escapes are all TOML's too, which wants one more.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _list(texts: Sequence[str]) -> str:

@@ -51,7 +51,8 @@ def test_every_rule_has_words_of_its_own() -> None:
 
 
 SHARED = {
-    "application_not_installed", "bad_alias", "internal", "membership_ended", "not_a_member", "not_your_identity",
+    "application_not_installed", "bad_alias", "internal", "local_only", "membership_ended", "not_a_member",
+    "not_confirmed", "not_your_identity",
 }  # fmt: skip
 """Codes that mean the same in several rooms, which can't import each other."""
 

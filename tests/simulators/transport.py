@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from meroid.service.ports.transport import PeerUnreachableError, Registration
-from meroid.sync.endpoints import parse_endpoint
+from meroid.sync.endpoints import is_endpoint, parse_endpoint
 from meroid.sync.errors import MessageTooLargeError, TransportClosedError
 from meroid.sync.keys import ask_key, here_pattern, topic_key
 from meroid.sync.limits import ANSWER_BYTES, MESSAGE_BYTES
@@ -257,6 +257,9 @@ class SimulatedTransport:
             raise TransportClosedError("the transport is closed")
         self.connected |= {str(parse_endpoint(text)) for text in endpoints}
         self._network.wake()
+
+    def takes(self, endpoint: str) -> bool:
+        return is_endpoint(endpoint)
 
     def peers(self) -> int:
         return len(self._network.neighbours(self))

@@ -40,5 +40,7 @@ class Principal:
         return self.bound_context is not None or self.bound_executor is not None
 
     def is_fresh(self, at: int) -> bool:
-        """True if there was a log-in within the last five minutes (design §4, root keys)."""
+        """True if there was a log-in within the last five minutes (design §4, root keys), or none is needed (proxy mode)."""
+        if self.key_id is None:
+            return True
         return self.fresh_login_at is not None and at - self.fresh_login_at <= FRESH_FOR_MS

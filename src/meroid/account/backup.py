@@ -16,11 +16,13 @@ from meroid.account.key_log import verify_key_log
 from meroid.account.seed import Seed
 from meroid.errors import IntegrityError, MeroidError
 from meroid.ids import ID_BYTES, AccountId, ContextId
+from meroid.keys.armour import armour, unarmour
 from meroid.keys.canonical import Value, canonical_bytes, parse_canonical
 from meroid.keys.sealing import NONCE_BYTES, SealBrokenError, aead_open, aead_seal, expand
 
 _VERSION: Final = 1
 _LABEL: Final = "meroid/backup/v1"
+_KIND: Final = "MEROID BACKUP"
 _SALT_BYTES: Final = 32
 _NONCE: Final = bytes(NONCE_BYTES)  # each key seals once
 
@@ -212,3 +214,17 @@ def _context(value: Value) -> BackedUpContext:
             if len(texts) == len(endpoints):
                 return BackedUpContext(context_id=ContextId(context), endpoints=texts)
     raise BadBackupError("a context is an id with endpoints, which are texts")
+
+
+def backup_text(data: bytes) -> str:
+    """A sealed backup as a text file."""
+    return armour(_KIND, data)
+
+
+def parse_backup_text(text: str) -> bytes:
+    """The bytes of a backup in a text file; nothing is opened yet.
+
+    Raises:
+        BadArmourError: the text isn't a backup, or was cut.
+    """
+    return unarmour(_KIND, text, most=limits.BACKUP_BYTES.value)

@@ -14,6 +14,7 @@ from meroid.account.account_state import VerifiedKeyLog
 from meroid.account.changes import Delegation
 from meroid.errors import ForbiddenError, IntegrityError, InvalidInputError
 from meroid.ids import ID_BYTES, AccountId, ContextId
+from meroid.keys.armour import armour, unarmour
 from meroid.keys.canonical import Value, canonical_bytes, parse_canonical, tagged_hash
 from meroid.keys.envelope import Envelope
 from meroid.keys.public import PublicKey
@@ -21,6 +22,7 @@ from meroid.keys.signer import Signer
 
 _TAG: Final = "meroid/delegation-certificate/v1"
 _DIGEST_TAG: Final = "meroid/delegation-certificate-digest/v1"
+_KIND: Final = "MEROID DELEGATION CERTIFICATE"
 _LATEST: Final = 2**63
 
 
@@ -131,6 +133,20 @@ def verify_delegated(data: bytes, log: VerifiedKeyLog, *, at: int) -> Delegation
     if log.state.delegations.get(certificate.serial) != certificate_digest(data):
         raise CertificateNotInForceError("the account's key log has no such certificate in force")
     return certificate
+
+
+def certificate_text(data: bytes) -> str:
+    """A certificate as a text file."""
+    return armour(_KIND, data)
+
+
+def parse_certificate_text(text: str) -> bytes:
+    """The bytes of a certificate in a text file; nothing is verified yet.
+
+    Raises:
+        BadArmourError: the text isn't a certificate, or was cut.
+    """
+    return unarmour(_KIND, text, most=limits.CERTIFICATE_BYTES.value)
 
 
 def _envelope(data: bytes) -> Envelope:

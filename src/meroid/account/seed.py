@@ -6,6 +6,7 @@
 | `m/44'/397'/2'/g'` | account key, generation g > 0 |
 | `m/44'/397'/1'/device'/slot'/generation'` | client key |
 | `m/44'/397'/3'` | no key pair: the secret from which the keys of backups and salts are expanded |
+| `m/44'/397'/4'/account'/number'` | cosigning key: signs for another account, as one of its keys or of its recovery set |
 """
 
 import secrets
@@ -13,12 +14,15 @@ from typing import Final, Self
 
 from meroid.account.client_keys import ClientKeyPath, ClientKeys, DeviceKeys
 from meroid.account.phrase import ENTROPY_BYTES, entropy_of, phrase_of, stretch
+from meroid.ids import AccountId
+from meroid.keys.canonical import tagged_hash
 from meroid.keys.derivation import INDEX_END, BadKeyPathError, ExtendedKey
 from meroid.keys.signer import Secret
 from meroid.keys.software import SoftwareSigner
 
 _ACCOUNT_NODE: Final = (44, 397)
-_FIRST_ACCOUNT_KEY, _DEVICES, _LATER_ACCOUNT_KEYS, _BACKUP = 0, 1, 2, 3
+_FIRST_ACCOUNT_KEY, _DEVICES, _LATER_ACCOUNT_KEYS, _BACKUP, _COSIGNING = 0, 1, 2, 3, 4
+_ACCOUNT_TAG: Final = "meroid/cosigned-account/v1"
 
 
 class Seed:
@@ -70,6 +74,19 @@ class Seed:
             raise BadKeyPathError("the generation is outside of the derivation tree")
         path = (_LATER_ACCOUNT_KEYS, generation) if generation else (_FIRST_ACCOUNT_KEY,)
         return SoftwareSigner(self._root().derive(path).secret)
+
+    def cosigning_key(self, account_id: AccountId, number: int = 0) -> SoftwareSigner:
+        """The key with which this seed signs for another account; `number` counts the keys that it takes over.
+
+        The step `account'` is the first 31 bits of a hash of the other account's id.
+
+        Raises:
+            BadKeyPathError: the number is out of range.
+        """
+        step = int.from_bytes(tagged_hash(_ACCOUNT_TAG, account_id)[:4], "big") % INDEX_END
+        if not 0 <= number < INDEX_END:
+            raise BadKeyPathError("the number is outside of the derivation tree")
+        return SoftwareSigner(self._root().derive((_COSIGNING, step, number)).secret)
 
     def device(self, number: int) -> DeviceKeys:
         """The subtree of one device, kept after the first time.

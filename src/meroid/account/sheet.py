@@ -122,14 +122,15 @@ class Sheet:
         words = "the words" if self.share is None else f"the words of any {self.share.threshold} shares, one by one,"
         steps = [
             "Install meroid on a machine that you trust, without starting a node on it.",
-            f"Run: merod account restore, and type {words} when you are asked. Small letters, one space between words.",
+            f"Run: merod --node-name NAME account restore, and type {words} when you are asked. Small letters, one space "
+            "between words.",
             "Compare: the account that it shows must be the one on this sheet, to the last character.",
         ]
         if self.codes:
             steps.append(
-                "Give it the codes of the pages that follow, in any order, by camera or typed. They are encrypted; "
-                "they bring your contexts and their members' addresses back. Without them the account and its keys "
-                "come back all the same."
+                "For your contexts and their members' addresses, scan or type the codes of the pages that follow into a "
+                "file, one on each line, in any order, and add --codes-file FILE. They are encrypted. Without them the "
+                "account and its keys come back all the same."
             )
         steps.append(
             "The restored machine is a new device. If somebody else may have read this sheet, rotate the account key "

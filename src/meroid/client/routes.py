@@ -3,7 +3,7 @@
 Ids are base58 texts and are put into paths percent-encoded; what they mean is checked by the node.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from urllib.parse import quote
 
@@ -148,7 +148,45 @@ class NodeRoutes:
     def update_context_application(self, context_id: str, body: Mapping[str, object]) -> object:
         return self.client.post(_path("contexts", context_id, "application"), dict(body))
 
+    # --- the caller's account
+
+    def account(self) -> object:
+        return self.client.get(_path("account"))
+
+    def client_keys(self) -> object:
+        return self.client.get(_path("account", "client-keys"))
+
+    def key_log(self) -> object:
+        return self.client.get(_path("account", "key-log"))
+
+    def rotate_account(self) -> object:
+        return self.client.post(_path("account", "rotate"))
+
+    def prove(self, body: Mapping[str, object]) -> object:
+        return self.client.post(_path("account", "prove"), dict(body))
+
+    def delegate(self, body: Mapping[str, object]) -> object:
+        return self.client.post(_path("account", "delegations"), dict(body))
+
+    def end_delegation(self, serial: int) -> object:
+        return self.client.post(_path("account", "delegations", "end"), {"serial": serial})
+
+    def come_back(self, addresses: Sequence[str]) -> object:
+        return self.client.post(_path("account", "return"), {"addresses": list(addresses)})
+
+    def accounts(self) -> object:
+        return self.client.get(_path("accounts"))
+
+    def disable_account(self, account_id: str) -> object:
+        return self.client.post(_path("accounts", account_id, "disable"))
+
+    def enable_account(self, account_id: str) -> object:
+        return self.client.post(_path("accounts", account_id, "enable"))
+
     # --- identities, inviting and joining
+
+    def resume_identity(self, context_id: str, *, force: bool) -> object:
+        return self.client.post(_path("contexts", context_id, "identities", "resume"), {"force": force})
 
     def generate_identity(self) -> object:
         return self.client.post(_path("identity", "context"))

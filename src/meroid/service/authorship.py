@@ -13,6 +13,7 @@ from meroid.ledger.epoch import compose_rekey, new_epoch_key
 from meroid.ledger.operation import Body, Leave, Rekey, Remove, Revoke, VerifiedOperation
 from meroid.ledger.state import Member
 from meroid.service.intake import Intake, Taken
+from meroid.service.keyring import KeyRing
 from meroid.service.refusals import refusal_of
 from meroid.service.replica import Announce, Replica
 
@@ -76,8 +77,9 @@ def member_of(replica: Replica, key: PublicKey, *, needs: Capability | None = No
 class Authorship:
     """Operations that identities of this node issue."""
 
-    def __init__(self, intake: Intake, announce: Announce) -> None:
+    def __init__(self, intake: Intake, keys: KeyRing, announce: Announce) -> None:
         self._intake = intake
+        self._keys = keys
         self._announce = announce
 
     def issue(self, replica: Replica, signer: ClientKeys, body: Body, at: int) -> VerifiedOperation:
@@ -87,6 +89,7 @@ class Authorship:
         one begins first, unless the operation is one of those that follow on such an end.
 
         Raises:
+            RestoredUnsyncedError: the key came from a backup and wasn't rotated yet.
             MeroidError: the rules don't allow it; nothing was stored or sent.
         """
         member_of(replica, signer.public_key)
@@ -107,6 +110,7 @@ class Authorship:
             self._compose(replica, signer, body)
 
     def _compose(self, replica: Replica, signer: ClientKeys, body: Body) -> VerifiedOperation:
+        self._keys.check_resumed(signer.public_key)
         operation = author_next(replica.ledger, signer, body, epoch=current_epoch(replica))
         verdict = replica.ledger.trial(operation)
         if not verdict.valid:
@@ -126,7 +130,9 @@ class Authorship:
 
         Raises:
             MembershipSuspendedError: the member is suspended.
+            RestoredUnsyncedError: the key came from a backup and wasn't rotated yet.
         """
+        self._keys.check_resumed(signer.public_key)
         if signer.public_key in replica.ledger.state.suspensions:
             raise MembershipSuspendedError(f"{signer.public_key} is suspended in this context")
         return replica.usable_epoch() or self.rekey(replica, signer, at)
@@ -136,6 +142,7 @@ class Authorship:
         state = replica.ledger.state
         member = state.members.get(signer.public_key)
         able = member is not None and {Capability.READ, Capability.WRITE} <= member.capabilities
+        able = able and signer.public_key not in self._keys.restored()
         if able and signer.public_key not in state.suspensions and replica.usable_epoch() is None:
             self.rekey(replica, signer, at)
 

@@ -4,6 +4,7 @@ Nothing here decides anything: what arrives goes through `Intake` like everythin
 answers on and on, or with nothing, holds up one context for a bounded time.
 """
 
+import contextlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ from meroid import limits
 from meroid.account.client_keys import ClientKeys
 from meroid.clock import Clock
 from meroid.errors import MeroidError, UnavailableError
-from meroid.ids import BlobId, OperationId
+from meroid.ids import BlobId, ContextId, OperationId
 from meroid.keys.canonical import Value
 from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
@@ -82,6 +83,7 @@ class CatchUp:
         self._transport = transport
         self._clock = clock
         self._trouble = trouble
+        self._addressed: set[tuple[ContextId, PublicKey]] = set()
 
     def from_present(self, replica: Replica, first: Collection[PublicKey] = ()) -> SyncReport:
         """Ask members who are here, some of them `first`; waits for the answers."""
@@ -133,6 +135,8 @@ class CatchUp:
         received = self._fetch_history(replica, channel, keys)
         self._fetch_keys(replica, channel, keys)
         self._fetch_application(replica, channel, keys)
+        with contextlib.suppress(MeroidError):  # what came stands without it
+            self._fetch_addresses(replica, channel, keys)
         return received
 
     def _heed(self, replica: Replica, key: PublicKey, envelope: bytes) -> None:
@@ -199,6 +203,15 @@ class CatchUp:
         at = self._clock.now_ms()
         self._applications.install_bound(binding, bytes(content), at)
         self._intake.take_keys(replica, {}, at)  # what waited for the application is applied now
+
+    def _fetch_addresses(self, replica: Replica, channel: Channel, keys: ClientKeys) -> None:
+        """Keep where the member's node can be reached, once while this node runs: a backup names it."""
+        if (replica.context_id, channel.responder) in self._addressed:
+            return
+        found = requests.read_addresses(self._ask(channel, keys, requests.ask_addresses()))
+        usable = [each for each in found if self._transport.takes(each)]
+        self._store.write(lambda tx: tx.contexts.keep_endpoints(replica.context_id, usable))
+        self._addressed.add((replica.context_id, channel.responder))
 
     def _channels(self, replica: Replica) -> list[tuple[Channel, ClientKeys]]:
         """Present members to ask, each once, found under the epochs that this node knows."""

@@ -138,7 +138,7 @@ class JoiningService:
             code = requests.read_offer(reply).get(join.operation_id, "not_invited")
             if code not in _LET_IN:
                 raise refusal_of(void(code))
-        replica = self._replicas.find(ticket.context_id) or self._begin(ticket, channel, keys)
+        replica = self._replicas.find(ticket.context_id) or self.begin(channel, keys)
         self._store.write(lambda tx: tx.contexts.keep_endpoints(ticket.context_id, ticket.endpoints))
         self._replication.catch_up(replica, channel, keys)
         if joiner not in replica.ledger.state.members:
@@ -225,24 +225,23 @@ class JoiningService:
         )
         return sign_operation(operation, keys)
 
-    def _begin(self, ticket: Ticket, channel: Channel, keys: ClientKeys) -> Replica:
-        """Fetch the genesis and keep the context; the rest of the history follows."""
+    def begin(self, channel: Channel, keys: ClientKeys) -> Replica:
+        """Fetch the genesis from a member and keep the context; the rest of the history follows.
+
+        Raises:
+            PeerUnreachableError, PeerRefusedError, BadReplyError: the member doesn't hand it out.
+        """
+        context_id = channel.context_id
         reply = ask_peer(self._transport, channel, keys, requests.ask_history(()), timeout_s=ASK_S)
-        page = requests.read_history(reply)
-        genesis = next(
-            (
-                each
-                for each in page.operations
-                if each.context_id == ticket.context_id and each.operation.kind is Kind.GENESIS
-            ),
-            None,
-        )
+        operations = requests.read_history(reply).operations
+        of_context = (each for each in operations if each.context_id == context_id)
+        genesis = next((each for each in of_context if each.operation.kind is Kind.GENESIS), None)
         if genesis is None:
-            raise PeerRefusedError("the inviter's node did not hand out the beginning of the context")
+            raise PeerRefusedError("the other node did not hand out the beginning of the context")
         at = self._clock.now_ms()
-        replica = Replica(context_id=ticket.context_id, ledger=Ledger(genesis), root_hash=EMPTY_ROOT)
+        replica = Replica(context_id=context_id, ledger=Ledger(genesis), root_hash=EMPTY_ROOT)
         record = ContextRecord(
-            context_id=ticket.context_id,
+            context_id=context_id,
             application_id=replica.ledger.state.application.application_id,
             protocol="",
             root_hash=EMPTY_ROOT,
@@ -251,7 +250,7 @@ class JoiningService:
 
         def work(tx: Transaction) -> None:
             tx.contexts.add(record)
-            tx.operations.append(ticket.context_id, genesis.operation_id, genesis.envelope, applied=False, at=at)
+            tx.operations.append(context_id, genesis.operation_id, genesis.envelope, applied=False, at=at)
 
         self._store.write(work)
         self._replicas.put(replica)

@@ -28,6 +28,16 @@ class NotYourIdentityError(ForbiddenError):
     next_step = "act as one of your own identities: `meroctl context identity list --owned`"
 
 
+class RestoredUnsyncedError(ConflictError):
+    """The client key came from a backup, and hasn't heard from a member what was signed with it since."""
+
+    code = "restored_unsynced"
+    next_step = (
+        "have a member's node online (meroctl account return ADDRESS tells this one where); "
+        "if no other copy of this home runs, and there is no other member: meroctl context identity resume"
+    )
+
+
 class PoolFullError(ConflictError):
     """Too many client keys wait for a context."""
 
@@ -43,6 +53,7 @@ class KeyRing:
         self._sealer = sealer
         self._seeds: dict[AccountId, Seed] = {}
         self._keys: dict[PublicKey, tuple[AccountId, ClientKeys]] = {}
+        self._restored: set[PublicKey] | None = None  # read when first asked for
         self._lock = threading.Lock()
 
     def create_account(self, *, owner: bool, at: int) -> AccountRecord:
@@ -65,6 +76,18 @@ class KeyRing:
 
         self._store.write(work)
         return record
+
+    def sealed(self, account_id: AccountId, seed: Seed) -> bytes:
+        """A seed as it lies in the store."""
+        return self._sealer.seal(account_id, seed)
+
+    def seed(self, account_id: AccountId) -> Seed:
+        """The seed of an account, for what signs as the account itself.
+
+        Raises:
+            NotYourIdentityError: the account keeps no seed on this node.
+        """
+        return self._seed(account_id)
 
     def words(self, account_id: AccountId) -> Secret:
         """The phrase of an account: for the terminal of this machine, never over HTTP.
@@ -127,6 +150,27 @@ class KeyRing:
             return known[0]
         record = self._store.read(lambda tx: tx.accounts.client_key(public_key))
         return None if record is None else record.account_id
+
+    def check_resumed(self, public_key: PublicKey) -> None:
+        """Refuse to sign operations with a key that came from a backup and wasn't rotated yet (`design.md` §4).
+
+        Raises:
+            RestoredUnsyncedError: it may have signed what isn't known here.
+        """
+        if public_key in self.restored():
+            raise RestoredUnsyncedError(f"{public_key} was restored, and may have signed what is not known here")
+
+    def restored(self) -> frozenset[PublicKey]:
+        """The keys that came from a backup and sign nothing yet."""
+        with self._lock:
+            if self._restored is None:
+                self._restored = set(self._store.read(lambda tx: tx.accounts.restored()))
+            return frozenset(self._restored)
+
+    def reread(self) -> None:
+        """Look again which keys were restored, after the records changed."""
+        with self._lock:
+            self._restored = None
 
     def next_generation(self, keys: ClientKeys, context_id: ContextId, at: int) -> tuple[ClientKeyRecord, ClientKeys]:
         """The next keys of an identity's slot, not on record yet.

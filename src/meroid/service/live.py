@@ -4,7 +4,28 @@ from collections.abc import Sequence
 
 from meroid.access.permissions import Permission, narrow, parse_permission
 from meroid.auth.tokens import TokenRevokedError
+from meroid.errors import ForbiddenError
+from meroid.ids import AccountId
 from meroid.service.ports.auth import Standing
+from meroid.service.ports.store import Transaction
+
+
+class AccountDisabledError(ForbiddenError):
+    """The owner of the node has disabled this account; told to who has proved to hold one of its root keys."""
+
+    code = "account_disabled"
+    next_step = "ask the owner of the node to enable it"
+
+
+def check_enabled(tx: Transaction, account_id: AccountId) -> None:
+    """Refuse to begin anything for an account that is disabled.
+
+    Raises:
+        AccountDisabledError: it is.
+    """
+    account = tx.accounts.get(account_id)
+    if account is not None and account.disabled_at is not None:
+        raise AccountDisabledError("this account is disabled on this node")
 
 
 def check_live(standing: Standing) -> None:

@@ -16,7 +16,7 @@ from meroid.errors import ConflictError, UnauthenticatedError, UnavailableError
 from meroid.ids import AccountId
 from meroid.keys.signer import Secret
 from meroid.service.challenges import use_challenge
-from meroid.service.live import parsed
+from meroid.service.live import check_enabled, parsed
 from meroid.service.ports.auth import RefreshRecord, RootKeyRecord, Standing
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.proofs import Claim, Proofs, UnsupportedMethodError, failures_of
@@ -138,6 +138,7 @@ class LoginService:
             BadPermissionError: a permission asked for is malformed.
             LoginThrottledError: too many failures; nothing was checked.
             WrongCredentialsError: the proof opens nothing here.
+            AccountDisabledError: the proof holds, and its account is disabled.
             SetupRequiredError, WrongSetupCodeError: the node is empty, and this caller may not claim it.
             UnavailableError: what the method has to ask gives no answer.
         """
@@ -292,6 +293,7 @@ class LoginService:
     def _start(
         self, tx: Transaction, root: RootKeyRecord, opening: _Opening, at: int
     ) -> tuple[Standing, RefreshRecord]:
+        check_enabled(tx, root.account_id)
         narrowed = opening.narrowed_to
         if narrowed is not None:
             narrowed = tuple(str(each) for each in narrow(parsed(root.permissions), parsed(narrowed)))

@@ -72,9 +72,12 @@ class ReplicationService:
         server: PeerServer,
         transport: Transport,
         clock: Clock,
+        synced: Callable[[Replica], None],
         trouble: Callable[[str, MeroidError], None],
     ) -> None:
+        """`synced` is called after members answered everything that was asked of them."""
         self._store = store
+        self._synced = synced
         self._replicas = replicas
         self._keys = keys
         self._intake = intake
@@ -138,6 +141,8 @@ class ReplicationService:
         with self._of(replica).repairing:
             report = self._catching_up.from_present(replica, first)
         self.refresh(replica)
+        if report.answered:
+            self._synced(replica)
         return report
 
     def catch_up(self, replica: Replica, channel: Channel, keys: ClientKeys) -> int:

@@ -7,6 +7,7 @@
 | 3 blob | a chunk (3) of a blob (2) | the chunk (1) |
 | 4 door | what is needed to join; the secret's signature (2) where the invitation has one | heads (1); whether the asker is a member already (2) |
 | 5 offer | take these envelopes (2) | pairs of operation id and code of the verdict (1) |
+| 6 addresses | where others can connect to this node | at most four addresses (1) |
 
 Whoever was removed, and proves its key, gets `{9: envelope of the removal}` to any of them.
 """
@@ -29,6 +30,8 @@ KEYS: Final = 2
 BLOB: Final = 3
 DOOR: Final = 4
 OFFER: Final = 5
+ADDRESSES: Final = 6
+_ADDRESSES_MOST: Final = 4
 IDS_MOST: Final = 4096
 
 
@@ -142,6 +145,24 @@ def read_door(reply: Value) -> tuple[tuple[OperationId, ...], bool]:
             return tuple(sorted({OperationId(_bytes(head)) for head in heads})), member
         case _:
             raise BadReplyError("the reply does not let anybody in")
+
+
+def ask_addresses() -> Value:
+    """The request for the addresses of a member's node."""
+    return {1: ADDRESSES}
+
+
+def read_addresses(reply: Value) -> tuple[str, ...]:
+    """The addresses; whether they are any is for the transport to say.
+
+    Raises:
+        BadReplyError: not of this form.
+    """
+    match reply:
+        case {1: list() as addresses} if len(addresses) <= _ADDRESSES_MOST:
+            return tuple(each for each in addresses if isinstance(each, str))
+        case _:
+            raise BadReplyError("the reply holds no addresses")
 
 
 def ask_offer(operations: Iterable[VerifiedOperation]) -> Value:

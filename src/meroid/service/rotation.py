@@ -38,7 +38,20 @@ class RotationService:
             ContextNotFoundError, NotYourIdentityError: no such identity of the caller.
             NotAMemberError, MembershipEndedError, KeyRotatedError: the key is no member now.
             BadKeyPathError: it was the last generation of the slot.
+            RestoredUnsyncedError: the key came from a backup, and no member was heard since.
         """
+        self._keys.check_resumed(key)
+        return self._rotate(principal, context_id, key, at)
+
+    def resume(self, principal: Principal, context_id: ContextId, key: PublicKey, at: int) -> PublicKey:
+        """Rotate an identity that came from a backup, once its last operation is known here.
+
+        Raises:
+            MeroidError: as `rotate`; the key stays restored.
+        """
+        return self._rotate(principal, context_id, key, at)
+
+    def _rotate(self, principal: Principal, context_id: ContextId, key: PublicKey, at: int) -> PublicKey:
         replica = self._replicas.get(context_id)
         keys = self._keys.own(principal.account_id, key)
         with replica.lock:

@@ -17,6 +17,7 @@ from meroid.service.authorship import Authorship
 from meroid.service.intake import Intake
 from meroid.service.peering import ProvenAsker, notice
 from meroid.service.ports.store import Store, Transaction
+from meroid.service.ports.transport import Transport
 from meroid.service.replica import Replica
 
 _OFFER_MOST = 16
@@ -25,8 +26,11 @@ _OFFER_MOST = 16
 class PeerServer:
     """Answers requests about one context after another; it holds nothing of its own."""
 
-    def __init__(self, store: Store, intake: Intake, authorship: Authorship, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, intake: Intake, authorship: Authorship, transport: Transport, clock: Clock
+    ) -> None:
         self._store = store
+        self._transport = transport
         self._intake = intake
         self._authorship = authorship
         self._clock = clock
@@ -50,6 +54,8 @@ class PeerServer:
                 return self._take(replica, [read_operation(each) for each in envelopes if isinstance(each, bytes)])
             case {1: requests.DOOR}:
                 return {1: list(replica.ledger.to_cite()), 2: True}
+            case {1: requests.ADDRESSES}:
+                return {1: list(self._transport.endpoints())}
             case _:
                 return None
 

@@ -18,13 +18,12 @@ from meroid.auth.tokens import (
 from meroid.errors import UnavailableError
 from meroid.keys.signer import Secret
 from meroid.service.ports.auth import SigningKeyRecord
-from meroid.service.ports.sealer import SecretSealer
+from meroid.service.ports.sealer import SecretSealer, signing_key_label
 from meroid.service.ports.store import Store
 
 SEED_BYTES: Final = 32
 LOOK_AGAIN_MS: Final = 60_000  # another process may have rotated
 LOOK_AGAIN_FOR_UNKNOWN_MS: Final = 1_000  # bounds the reads that made-up key ids cause
-_LABEL: Final = "meroid/token-signing-key/v1/"
 
 
 class NoSigningKeyError(UnavailableError):
@@ -72,7 +71,7 @@ class SigningKeys:
         public = SigningKey("", seed).public
         kid = key_id_for(public)
         record = SigningKeyRecord(
-            kid=kid, sealed_secret=self._sealer.seal(_LABEL + kid, seed), public=public, created_at=at
+            kid=kid, sealed_secret=self._sealer.seal(signing_key_label(kid), seed), public=public, created_at=at
         )
         seed.wipe()
         self._store.write(lambda tx: tx.auth.add_signing_key(record))
@@ -149,7 +148,7 @@ class SigningKeys:
                 published=before.published,
                 looked_at=at,
             )
-        signing = SigningKey(active.kid, self._sealer.open(_LABEL + active.kid, active.sealed_secret))
+        signing = SigningKey(active.kid, self._sealer.open(signing_key_label(active.kid), active.sealed_secret))
         keys = {each.kid: VerifyingKey(each.kid, each.public) for each in records}
         return _Loaded(
             kids=kids,

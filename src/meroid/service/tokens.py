@@ -24,7 +24,7 @@ from meroid.errors import InvalidInputError
 from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
 from meroid.service.gate import NotYourIdentityError, OutsideBindingError
-from meroid.service.live import check_live, granted
+from meroid.service.live import check_enabled, check_live, granted
 from meroid.service.ports.auth import (
     FamilyRecord,
     RefreshRecord,
@@ -225,6 +225,7 @@ class TokenService:
 
     def _add_client(self, tx: Transaction, record: TokenKeyRecord, at: int) -> tuple[Standing, RefreshRecord]:
         root = _root_above(tx, record.root_key_id)
+        check_enabled(tx, root.account_id)
         client = replace(record, root_key_id=root.key_id)
         tx.auth.add_token_key(client)
         first = self.open_family(tx, client.client_id, narrowed_to=None, logged_in_at=None, at=at)

@@ -21,13 +21,15 @@ _LIST = _ACCOUNTS + " ORDER BY created_at, account_id"
 _SET_BACKED_UP = "UPDATE accounts SET backed_up_at = ? WHERE account_id = ?"
 _SET_DISABLED = "UPDATE accounts SET disabled_at = ? WHERE account_id = ?"
 _SET_LOG_SETTLED = "UPDATE accounts SET log_unsettled_at = NULL WHERE account_id = ?"
+_RENEW_DEVICE = "UPDATE accounts SET device = ?, log_unsettled_at = ? WHERE account_id = ?"
+_RESTORED_ALL = "UPDATE client_keys SET restored_at = ? WHERE account_id = ? AND context_id IS NOT NULL"
+_RESTORED = "SELECT public_key FROM client_keys WHERE restored_at IS NOT NULL ORDER BY position"
 _KEY_LOG = "SELECT entry FROM key_log WHERE account_id = ? ORDER BY sequence"
 # The log is one chain: an entry goes to its end or nowhere.
 _APPEND_KEY_LOG = """
 INSERT INTO key_log (account_id, sequence, entry)
 SELECT ?, ?, ? WHERE ? = (SELECT COALESCE(MAX(sequence), -1) + 1 FROM key_log WHERE account_id = ?)
 """
-_CLEAR_KEY_LOG = "DELETE FROM key_log WHERE account_id = ?"
 _NEXT_SLOT = "SELECT COALESCE(MAX(slot), -1) + 1 FROM client_keys WHERE account_id = ? AND device = ?"
 _ADD_CLIENT_KEY = """
 INSERT INTO client_keys (public_key, account_id, device, slot, generation, context_id, created_at, restored_at)
@@ -89,6 +91,19 @@ class SqlAccounts(Repository):
         """Note that the words of an account were written down and confirmed."""
         self._session.run(_SET_BACKED_UP, (at, account_id))
 
+    def set_disabled(self, account_id: AccountId, at: int | None) -> None:
+        """Disable an account from a time on, or with `None` enable it."""
+        self._session.run(_SET_DISABLED, (at, account_id))
+
+    def set_log_settled(self, account_id: AccountId) -> None:
+        """Note that the key log here is whole."""
+        self._session.run(_SET_LOG_SETTLED, (account_id,))
+
+    def renew_device(self, account_id: AccountId, device: int, at: int) -> None:
+        """Note that this home is another device from now on, that its log is unsettled and all its bound keys restored."""
+        self._session.run(_RENEW_DEVICE, (device, at, account_id))
+        self._session.run(_RESTORED_ALL, (at, account_id))
+
     def key_log(self, account_id: AccountId) -> Sequence[bytes]:
         """The entries of a key log in order."""
         return tuple(row[0] for row in self._session.all(_KEY_LOG, (account_id,)))
@@ -145,6 +160,14 @@ class SqlAccounts(Repository):
         else:
             rows = self._session.all(_CLIENT_KEYS)
         return tuple(map(_client_key, rows))
+
+    def restored(self) -> Sequence[PublicKey]:
+        """Client keys that came from a backup and sign nothing yet."""
+        return tuple(PublicKey(row[0]) for row in self._session.all(_RESTORED))
+
+    def release(self, public_key: PublicKey) -> None:
+        """Note that nothing hinders a restored key any more."""
+        self._session.run(_RELEASE, (public_key,))
 
     def count_unbound(self, account_id: AccountId) -> int:
         """How many client keys of an account belong to no context yet."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from meroid import limits
 from meroid.ids import ApplicationId, ContextId
 from meroid.service.ports.content import ContextRecord
 from meroid.store.errors import StoreConflictError
@@ -17,7 +18,11 @@ SELECT context_id, application_id, protocol, root_hash, created_at FROM contexts
 """
 _SET_ROOT = "UPDATE contexts SET root_hash = ? WHERE context_id = ?"
 _SET_APPLICATION = "UPDATE contexts SET application_id = ? WHERE context_id = ?"
-_KEEP_ENDPOINT = "INSERT INTO context_endpoints (context_id, endpoint) VALUES (?, ?) ON CONFLICT DO NOTHING"
+_KEEP_ENDPOINT = """
+INSERT INTO context_endpoints (context_id, endpoint)
+SELECT ?, ? WHERE (SELECT COUNT(*) FROM context_endpoints WHERE context_id = ?) < ? ON CONFLICT DO NOTHING
+"""
+_ENDPOINTS_OF = "SELECT endpoint FROM context_endpoints WHERE context_id = ? ORDER BY endpoint"
 _ENDPOINTS = "SELECT DISTINCT endpoint FROM context_endpoints ORDER BY endpoint"
 # Client keys stay: they can't be made again without their place in the derivation tree.
 _REMOVE_PARTS = (
@@ -72,16 +77,18 @@ class SqlContexts(Repository):
         self._change(_SET_APPLICATION, application_id, context_id)
 
     def keep_endpoints(self, context_id: ContextId, endpoints: Iterable[str]) -> None:
-        """Keep addresses of other nodes of a context, beside those that are kept.
+        """Keep addresses of other nodes of a context, beside those that are kept, up to a limit.
 
         Raises:
             StoreConflictError: the context isn't here.
         """
         for endpoint in endpoints:
-            self._session.run(_KEEP_ENDPOINT, (context_id, endpoint))
+            self._session.run(_KEEP_ENDPOINT, (context_id, endpoint, context_id, limits.CONTEXT_ENDPOINTS.value))
 
-    def endpoints(self) -> Sequence[str]:
-        """The kept addresses of all contexts, each once."""
+    def endpoints(self, context_id: ContextId | None = None) -> Sequence[str]:
+        """The kept addresses, of one context or of all, each once."""
+        if context_id is not None:
+            return tuple(row[0] for row in self._session.all(_ENDPOINTS_OF, (context_id,)))
         return tuple(row[0] for row in self._session.all(_ENDPOINTS))
 
     def remove(self, context_id: ContextId) -> bool:

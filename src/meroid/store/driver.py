@@ -8,7 +8,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, cast
 
@@ -30,6 +30,7 @@ _NOT_A_DATABASE = 26
 # SQLite's primary result codes for a database that is busy, out of memory, read-only, broken, damaged,
 # full, unopenable, in trouble with its locks, or no database (sqlite.org/rescode.html).
 _FAILURES = frozenset({5, 6, 7, 8, 10, 11, 13, 14, 15, _NOT_A_DATABASE})
+_FAILURE_TEXTS = ("not a database", "malformed", "disk I/O error", "disk is full")  # of errors without a code
 _CONFLICTS = ("UNIQUE constraint", "FOREIGN KEY constraint")
 
 
@@ -50,6 +51,7 @@ class Connection(Protocol):
     def execute(self, sql: str, parameters: Sequence[Value] = ..., /) -> Cursor: ...
     def executemany(self, sql: str, parameters: Iterable[Sequence[Value]], /) -> Cursor: ...
     def backup(self, target: "Connection", /) -> None: ...
+    def set_progress_handler(self, handler: Callable[[], int] | None, n: int, /) -> None: ...
     def close(self) -> None: ...
 
 
@@ -96,6 +98,22 @@ def open_reader(path: Path, key_hex: str) -> Connection:
     return _open(path, key_hex, ("PRAGMA query_only = ON", f"PRAGMA cache_size = -{_READER_CACHE_KIB}"))
 
 
+def open_existing(path: Path, key_hex: str) -> Connection:
+    """Open a database as it is, without the settings of a writer; it isn't made if it isn't there.
+
+    Raises:
+        StoreLockedError: the key doesn't open it, it is no database, or it is empty.
+        StoreFailedError: it isn't there, or can't be opened.
+    """
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise StoreFailedError(f"the database can't be opened: {error.strerror}") from error
+    if size == 0:  # it would open with every key
+        raise StoreLockedError("the database is an empty file")
+    return _open(path, key_hex, ())
+
+
 def _open(path: Path, key_hex: str, settings: Iterable[str]) -> Connection:
     check_key(key_hex)
     connection: Connection | None = None
@@ -134,6 +152,6 @@ def translated(error: Exception) -> Exception:
     text = str(error)
     if text.startswith(_CONFLICTS):
         return StoreConflictError("the record is here already, or what it belongs to isn't")
-    if result_code(error) in _FAILURES or "not a database" in text:
+    if result_code(error) in _FAILURES or any(each in text for each in _FAILURE_TEXTS):
         return StoreFailedError(f"the database failed: {text}")
     return RuntimeError(f"the database refused a statement: {text}")

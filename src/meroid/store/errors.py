@@ -17,6 +17,13 @@ class StoreFailedError(UnavailableError):
     next_step = "check the free space and the health of the disk, then try again"
 
 
+class DiskFullError(UnavailableError):
+    """There is no room for the second file that a database is sealed anew into; nothing was changed."""
+
+    code = "disk_full"
+    next_step = "free as much space as the database takes (or raise the limit of file sizes), then try again"
+
+
 class StoreLockedError(UnavailableError):
     """The key doesn't open this file: another key, or no database of ours."""
 

@@ -32,3 +32,13 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def lock_database(path: Path) -> FileLock:
+    """The lock of the database at `path`: a file beside it.
+
+    Raises:
+        StoreInUseError: another process has the database open.
+        StoreFailedError: the lock can't be made.
+    """
+    return FileLock(path.with_name(f"{path.name}.lock"))

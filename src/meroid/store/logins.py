@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from meroid.ids import AccountId
 from meroid.keys.public import PublicKey
 from meroid.service.ports.auth import FamilyRecord, RefreshRecord, SigningKeyRecord, Standing
 from meroid.store.credentials import root_key_from, token_key_from
@@ -22,6 +23,11 @@ _END_FAMILIES = """
 UPDATE families SET revoked_at = ?
 WHERE revoked_at IS NULL AND family_id <> ?
   AND (key_id = ? OR key_id IN (SELECT client_id FROM token_keys WHERE root_key_id = ?))
+"""
+_REVOKE_ACCOUNT_FAMILIES = """
+UPDATE families SET revoked_at = ? WHERE revoked_at IS NULL AND key_id IN (
+  SELECT key_id FROM root_keys WHERE account_id = ? UNION SELECT client_id FROM token_keys WHERE account_id = ?
+)
 """
 # A family's key is a root key, or a token key with a root key above it.
 _STANDING = """
@@ -95,6 +101,10 @@ class SqlLogins(Repository):
     def end_families(self, root_key_id: str, *, but: str | None, at: int) -> int:
         """Revoke the families of a root key and of the token keys under it, but one; how many they were."""
         return self._session.run(_END_FAMILIES, (at, but or "", root_key_id, root_key_id))
+
+    def revoke_account_families(self, account_id: AccountId, *, at: int) -> int:
+        """Revoke every live family of an account's root keys and token keys; how many they were."""
+        return self._session.run(_REVOKE_ACCOUNT_FAMILIES, (at, account_id, account_id))
 
     def standing(self, key_id: str, family_id: str) -> Standing | None:
         """What decides about a token of this subject and family, revoked records included."""

@@ -13,6 +13,8 @@ from meroid.store.driver import Connection, DriverError, open_writer, translated
 from meroid.store.errors import StoreFailedError, StoreTooNewError
 
 SCHEMA_REVISION = "0003_root_keys"  # a test holds that it is Alembic's head
+BEFORE = ".before-"  # in the name of a copy; what follows is the revision that it was made for
+PART = ".part"  # at the end of the name of one that isn't complete
 
 _HAS_REVISION = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
 _REVISION = "SELECT version_num FROM alembic_version"
@@ -32,11 +34,11 @@ def bring_up_to_date(path: Path, key_hex: str) -> None:
         stored = _stored_revision(connection)
         if stored == SCHEMA_REVISION:
             return
-        if stored is not None and _number(stored) > _number(SCHEMA_REVISION):
+        if is_newer(connection):
             _check_oldest_code(connection)
             return
         if stored is not None:
-            _copy(connection, path.with_name(f"{path.name}.before-{SCHEMA_REVISION}"), key_hex)
+            _copy(connection, path.with_name(f"{path.name}{BEFORE}{SCHEMA_REVISION}"), key_hex)
         migrate(connection)
     except DriverError as error:
         raise translated(error) from error
@@ -56,6 +58,32 @@ def migrate(connection: Connection) -> None:
     from meroid.store.migrations.run import upgrade  # noqa: PLC0415
 
     upgrade(connection)
+
+
+def is_newer(connection: Connection) -> bool:
+    """Whether a newer version than this one wrote the database."""
+    stored = _stored_revision(connection)
+    return stored is not None and _number(stored) > _number(SCHEMA_REVISION)
+
+
+def copies_of(path: Path) -> list[Path]:
+    """The copies of the database at `path` that migrations left beside it, by name."""
+    found = path.parent.glob(f"{path.name}{BEFORE}*")
+    return sorted(each for each in found if _is_copy(each.name))
+
+
+def forget_unfinished_copies(path: Path) -> None:
+    """Remove what a migration left that was interrupted while it made a copy; the caller has the lock.
+
+    Raises:
+        OSError: one can't be removed.
+    """
+    for each in path.parent.glob(f"{path.name}{BEFORE}*{PART}*"):
+        each.unlink(missing_ok=True)
+
+
+def _is_copy(name: str) -> bool:
+    return PART not in name and not name.endswith(("-wal", "-shm", "-journal", ".resealed"))
 
 
 def _stored_revision(connection: Connection) -> str | None:
@@ -78,7 +106,7 @@ def _check_oldest_code(connection: Connection) -> None:
 
 
 def _copy(connection: Connection, target: Path, key_hex: str) -> None:
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(f"{target.name}{PART}")
     for leftover in (part, part.with_name(f"{part.name}-wal"), part.with_name(f"{part.name}-shm")):
         leftover.unlink(missing_ok=True)
     copy = open_writer(part, key_hex)

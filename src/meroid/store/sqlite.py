@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from meroid.service.ports.store import Transaction
 from meroid.store.driver import Connection, DriverError, check_key, open_reader, open_writer, translated
-from meroid.store.lock import FileLock
+from meroid.store.lock import FileLock, lock_database
 from meroid.store.readers import ReadPool
 from meroid.store.schema import bring_up_to_date
 from meroid.store.session import Session
@@ -23,8 +23,11 @@ class SqliteStore:
     Opening makes the file if it isn't there and migrates an older schema.
     """
 
-    def __init__(self, path: Path, key_hex: str) -> None:
+    def __init__(self, path: Path, key_hex: str, *, lock: FileLock | None = None) -> None:
         """Open the database at `path` with a key of 32 bytes in lower-case hex.
+
+        `lock` is the lock of this database, if the caller has it already; the store gives it back, also when it
+        can't be opened.
 
         Raises:
             StoreInUseError: another process has it open.
@@ -34,7 +37,7 @@ class SqliteStore:
             ValueError: the key has another form.
         """
         check_key(key_hex)
-        self._lock = FileLock(path.with_name(f"{path.name}.lock"))
+        self._lock = lock or lock_database(path)
         try:
             bring_up_to_date(path, key_hex)
             self._connection = open_writer(path, key_hex)

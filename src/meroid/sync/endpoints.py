@@ -64,6 +64,15 @@ def parse_endpoint(text: str, *, may_choose_port: bool = False) -> Endpoint:
     return Endpoint(host=host, port=port)
 
 
+def is_endpoint(text: str) -> bool:
+    """Whether a text is an address that can be connected to."""
+    try:
+        parse_endpoint(text)
+    except BadEndpointError:
+        return False
+    return True
+
+
 def ready_to_listen(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
     """Addresses that can be bound: ports chosen, what the other family covers or the machine lacks left out.
 

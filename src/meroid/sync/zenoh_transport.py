@@ -15,7 +15,7 @@ import zenoh
 from zenoh.handlers import Callback
 
 from meroid.service.ports.transport import PeerUnreachableError, Registration
-from meroid.sync.endpoints import Endpoint, advertised, parse_endpoint, ready_to_listen
+from meroid.sync.endpoints import Endpoint, advertised, is_endpoint, parse_endpoint, ready_to_listen
 from meroid.sync.errors import MessageTooLargeError
 from meroid.sync.keys import ask_key, handle_of, here_key, here_pattern, topic_key
 from meroid.sync.limits import (
@@ -250,6 +250,10 @@ class ZenohTransport:
             self._learnt = [*self._learnt, *new][-KEPT_ENDPOINTS.value :]
             # also where gossip connected already: only a configured address is tried again after a loss
             self._session.replace([*self._configured, *self._learnt])
+
+    def takes(self, endpoint: str) -> bool:
+        """Whether a text is an address of the form that `connect` takes."""
+        return is_endpoint(endpoint)
 
     def peers(self) -> int:
         """Number of connected nodes."""

@@ -83,22 +83,61 @@ def move_store_key(
         MeroidError: whatever the two stores raise.
     """
     source, target = open_secret_store(from_uri, home, ask), open_secret_store(to_uri, home, ask)
+    return move_between(source, target, opens=opens, switch=lambda: switch(to_uri))
+
+
+def move_between(
+    source: KeyStore, target: KeyStore, *, opens: Callable[[Secret], bool], switch: Callable[[], None]
+) -> Moved:
+    """Move the key as `move_store_key` does, between key stores that are open already."""
+    key, kept, known = _look(source, target, opens)  # 1
+    if key is not None:  # otherwise the call before this one came as far as step 5
+        _copy(key, kept, target)  # 2, 3
+    switch()  # 4
+    removed = _remove(source, target, known)  # 5
+    return Moved(source=source.place, target=target.place, left_behind=None if removed else source.place)
+
+
+def check_movable(source: KeyStore, target: KeyStore, opens: Callable[[Secret], bool]) -> bool:
+    """Look whether the key can be moved, changing nothing; whether the target holds it already.
+
+    Raises:
+        MeroidError: as `move_store_key` says.
+    """
+    key, kept, _ = _look(source, target, opens)
+    if kept is None:
+        _check_writable(target)
+    elif key is not None and kept.reveal() != key.reveal():
+        raise KeyStoreTakenError(f"{target.place} holds another key")
+    return kept is not None
+
+
+def _check_writable(target: KeyStore) -> None:
+    try:
+        _ = target.successor
+    except KeyStoreReadOnlyError:
+        raise KeyStoreReadOnlyError(
+            f"{target.place} can't be written from here, and doesn't hold the key",
+            next_step="set it to the store key first (what the file of file: holds), then repeat; or name another",
+        ) from None
+
+
+def _look(
+    source: KeyStore, target: KeyStore, opens: Callable[[Secret], bool]
+) -> tuple[Secret | None, Secret | None, Secret]:
+    """The key at the source, what the target holds, and the one of the two that opens the database."""
     if source.place == target.place:
         raise SameKeyStoreError(f"both name {source.place}")
     for store in (source, target):
         _check_no_rotation(store)
-    key = source.load()  # 1
+    key = source.load()
     kept = target.load()
     known = key or kept
     if known is None:
         raise NoStoreKeyError(f"there is no store key at {source.place}")
     if not opens(known):
         raise WrongStoreKeyError("the store key isn't the one of this home's database")
-    if key is not None:  # otherwise the call before this one came as far as step 5
-        _copy(key, kept, target)  # 2, 3
-    switch(to_uri)  # 4
-    removed = _remove(source, target, known)  # 5
-    return Moved(source=source.place, target=target.place, left_behind=None if removed else source.place)
+    return key, kept, known
 
 
 def _remove(source: KeyStore, target: KeyStore, key: Secret) -> bool:

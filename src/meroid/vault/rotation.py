@@ -9,9 +9,10 @@ each thing opens with, and goes on. A node calls it at each start, before it loa
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Protocol
 
-from meroid.errors import UnavailableError
+from meroid.errors import MeroidError, UnavailableError
 from meroid.ids import AccountId
 from meroid.keys.sealing import SealBrokenError
 from meroid.keys.signer import Secret
@@ -59,21 +60,35 @@ class Resealable(Protocol):
 def rotate_store_key(store: KeyStore, sealed: Sequence[Resealable]) -> None:
     """Give a home a new store key; nothing else may use the home meanwhile. Call it again after a crash.
 
-    A rotation that was interrupted is finished instead, and counts as this one.
+    A rotation that was interrupted is finished instead, and counts as this one. One that fails is
+    taken back where everything still opens with the old key; elsewhere both keys stay, and it can be
+    finished.
 
     Raises:
         NoStoreKeyError: the key store holds no key.
         WrongStoreKeyError: something doesn't open with it; nothing was changed.
         KeyStoreReadOnlyError: the store can't be written (`env:`).
         NotResealedError: something doesn't open with the new key.
-        MeroidError: whatever the store or a `Resealable` raises; both keys are still there then.
+        MeroidError: whatever the store or a `Resealable` raises.
     """
     successor = store.successor
     if finish_rotation(store, sealed):
         return
     _check_opens(_load(store), sealed)
     successor.save(make_store_key())
-    finish_rotation(store, sealed)
+    try:
+        finish_rotation(store, sealed)
+    except (MeroidError, KeyboardInterrupt):
+        _take_back(store, sealed)
+        raise
+
+
+def _take_back(store: KeyStore, sealed: Sequence[Resealable]) -> None:
+    """Remove the successor if nothing needs it; the refusal that led here matters more than one from here."""
+    with suppress(MeroidError):
+        old = store.load()
+        if old is not None and all(each.opens_with(old) for each in sealed):
+            store.successor.remove()
 
 
 def finish_rotation(store: KeyStore, sealed: Sequence[Resealable]) -> bool:

@@ -42,6 +42,8 @@ def open_secret_store(uri: str, home: Path, ask: Ask | None = None) -> KeyStore:
         UnknownKeyStoreError: no such scheme, or what follows it names nothing.
         BadPkcs11UriError, KeyStoreBackendRefusedError: as the stores say.
     """
+    if not uri.isprintable():  # it goes into a file of settings, and into what is shown to a person
+        raise UnknownKeyStoreError("a URI of a key store is printable text")
     scheme, colon, rest = uri.partition(":")
     opener = _OPENERS.get(scheme)
     if opener is None or not colon:

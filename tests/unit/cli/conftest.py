@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tests.key_stores import bus, keychain, token
 from tests.wire_server import Asked, WireServer, said, wire_server
 
 from meroid.cli.meroctl import main
+
+__all__ = ["bus", "keychain", "token"]  # fixtures
 
 CONTEXT = "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi"
 MEMBER = "8qbHbw2BbbTHBW1sbeqakYXVKRQM8Ne7pLK7m6CVfeR"

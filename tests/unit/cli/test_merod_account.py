@@ -1,4 +1,4 @@
-"""`merod account backup` on a real terminal (a pseudo-terminal of this machine)."""
+"""`merod account backup` and `restore` on a real terminal (a pseudo-terminal of this machine)."""
 
 import os
 import pty
@@ -9,7 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests import told_secrets
 
+from meroid.account.key_log import account_id_of
+from meroid.account.seed import Seed
+from meroid.account.shares import split_seed
 from meroid.app import Node, initialise_node, open_vaulted
 from meroid.config import Settings, load_settings, write_config
 
@@ -26,9 +30,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 class Terminal:
-    """A person at `merod … account backup`."""
+    """A person at `merod … account …`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *action: str) -> None:
         ours, theirs = pty.openpty()
         command = [
             sys.executable,
@@ -39,9 +43,9 @@ class Terminal:
             "--node-name",
             "n",
             "account",
-            "backup",
+            *action,
         ]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
+        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=told_secrets.watched())
         os.close(theirs)
         self._ours = ours
         self.seen = ""
@@ -65,7 +69,7 @@ class Terminal:
 
 
 def backed_up(settings: Settings, answer: Callable[[str], str]) -> tuple[int, str, bool]:
-    terminal = Terminal(settings.home.parent)
+    terminal = Terminal(settings.home.parent, "backup")
     shown = terminal.until("Press Enter")
     words = {int(place): word for place, word in re.findall(r"(\d+)\. ([a-z]+)", shown)}
     assert sorted(words) == list(range(1, 25))
@@ -109,3 +113,53 @@ def test_without_a_terminal_no_word_is_shown(settings: Settings) -> None:
     assert ran.returncode == 1
     assert "needs_terminal" in ran.stderr
     assert ran.stdout == ""
+
+
+WIPED = "\x1b[2J\x1b[3J"
+
+
+def restored(home: Path, *typed: str) -> tuple[int, str, str]:
+    """Restore under a home from what is typed line by line; exit code, what was seen, and the account."""
+    terminal = Terminal(home, "restore", "--server-host", "127.0.0.1", "--swarm-host", "127.0.0.1")
+    terminal.until("Type the words")
+    for place, line in enumerate(typed):
+        if place:
+            terminal.until(f"Share {place + 1}")
+        terminal.type(line)
+    seen = terminal.until("[y/N]")
+    terminal.type("y")
+    code = terminal.end()
+    account = re.search(r"This restores account (\w+)", seen)
+    return code, terminal.seen, account[1] if account else ""
+
+
+def test_typed_words_restore_the_account_and_are_wiped_from_the_screen(tmp_path: Path) -> None:
+    seed = Seed.generate()
+
+    code, seen, account = restored(tmp_path, seed.words().reveal().decode())
+
+    assert (code, account) == (0, str(account_id_of(seed)))
+    assert WIPED in seen
+    assert seen.rindex(WIPED) < seen.index("This restores account")
+
+
+def test_shares_are_asked_for_until_there_are_enough(tmp_path: Path) -> None:
+    seed = Seed.generate()
+    shares = [each.reveal().decode() for each in split_seed(seed, threshold=2, count=3)]
+
+    code, _, account = restored(tmp_path, shares[2], shares[0])
+
+    assert (code, account) == (0, str(account_id_of(seed)))
+
+
+def test_shares_of_two_sets_are_refused_and_nothing_is_made(tmp_path: Path) -> None:
+    one, other = (split_seed(Seed.generate(), threshold=2, count=2) for _ in range(2))
+    terminal = Terminal(tmp_path, "restore")
+    terminal.until("Type the words")
+    terminal.type(one[0].reveal().decode())
+    terminal.until("Share 2")
+    terminal.type(other[1].reveal().decode())
+
+    assert terminal.end() == 1
+    assert "mixed_shares" in terminal.seen
+    assert not (tmp_path / "n").exists()

@@ -11,6 +11,7 @@ from tests.auth_world import (
     HOUR,
     LOCAL,
     MINUTE,
+    OTHER,
     OWNER,
     PASSWORD,
     REMOTE,
@@ -25,6 +26,7 @@ from meroid.auth.methods import BadProviderDataError, LoginAttempt, VerifiedLogi
 from meroid.auth.password import Argon2Cost, PasswordLogin, WeakPasswordError
 from meroid.auth.setup_code import WrongSetupCodeError, show_setup_code
 from meroid.auth.throttle import FREE_FAILURES, FREE_FAILURES_OF_LOGIN, LoginThrottledError
+from meroid.service.live import AccountDisabledError
 from meroid.service.login import (
     OwnerExistsError,
     Peer,
@@ -253,3 +255,19 @@ def test_no_repr_shows_a_password_or_token(world: AuthWorld) -> None:
     pair = world.log_in()
     assert pair.access not in repr(pair)
     assert pair.refresh not in repr(pair)
+
+
+def test_a_disabled_account_opens_nothing_and_is_told_only_to_who_has_its_password(owned: AuthWorld) -> None:
+    owned.add_account(("context:list",))
+    before = owned.gate.admit(owned.log_in(name="bob").access, START)
+    owned.store.write(lambda tx: tx.accounts.set_disabled(OTHER, START))
+
+    fail(owned, at=START, name="bob")
+    with pytest.raises(AccountDisabledError) as caught:
+        owned.log_in(name="bob")
+    with pytest.raises(AccountDisabledError):
+        owned.tokens.mint_client(before, None, None, ["context:list"], None, START)
+
+    assert caught.value.code == "account_disabled"
+    owned.store.write(lambda tx: tx.accounts.set_disabled(OTHER, None))
+    owned.log_in(name="bob")

@@ -5,12 +5,17 @@ Each command names the function that runs it as `module:function`, so that only 
 
 import argparse
 import os
-from typing import Final, TypeAlias
+from typing import Final
 
-from meroid.cli.meroctl.grammar_account import add_other_keys, add_root_keys
-
-# argparse has no public name for what `add_subparsers` gives
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001
+from meroid.cli.meroctl.grammar_account import add_account, add_identity
+from meroid.cli.meroctl.grammar_parts import (
+    Commands,
+    as_identity as _as_identity,
+    command as _command,
+    group as _group,
+    in_context as _in_context,
+)
+from meroid.cli.meroctl.grammar_root_keys import add_other_keys
 
 DEFAULT_HOME: Final = "~/.calimero"
 CONTEXT_PARTS: Final = ("info", "client-keys", "storage")
@@ -37,41 +42,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_app(commands)
     _command(commands, "peers", "nodes:show_peers", "how many peers the node is connected to")
     _add_node(commands)
+    add_account(commands)
+    add_identity(commands)
     _add_login(commands)
-    _add_account(commands)
     return parser
-
-
-def _command(
-    commands: Commands,
-    name: str,
-    run: str,
-    text: str,
-    *aliases: str,
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, aliases=aliases, help=text, description=text, allow_abbrev=False)
-    parser.set_defaults(run=run)
-    return parser
-
-
-def _group(commands: Commands, name: str, text: str) -> Commands:
-    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
-    return parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-
-def _in_context(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    parser.add_argument(
-        "-c", "--context", metavar="CONTEXT", required=required, help="alias or id; default: the alias 'default'"
-    )
-
-
-def _as_identity(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--as",
-        dest="acting",
-        metavar="IDENTITY",
-        help="alias or key to act as; default: the alias 'default', or the only identity of this node there",
-    )
 
 
 def _add_context(commands: Commands) -> None:
@@ -161,6 +135,17 @@ def _add_identity(context: Commands) -> None:
     rotate = _command(group, "rotate", "identities:rotate_identity", "replace an identity's key by its next one")
     rotate.add_argument("identity", metavar="IDENTITY", nargs="?", help="alias or key; default: as for --as")
     _in_context(rotate)
+    rotate.add_argument("-a", "--all", dest="every", action="store_true", help="your identities in all contexts")
+    rotate.add_argument(
+        "--older-than", metavar="DAYS", type=int, default=0, help="with --all: only those of that age; default: 0"
+    )
+    rotate.add_argument("--dry-run", action="store_true", help="with --all: say what would be rotated")
+    resume = _command(
+        group, "resume", "identities:resume_identity", "go on with a restored identity when nobody else can be asked"
+    )
+    _in_context(resume)
+    resume.add_argument("--force", action="store_true", help="also when there are other members to ask")
+    resume.add_argument("-y", "--yes", action="store_true", help="don't ask")
     use = _command(group, "use", "identities:use_identity", "make an identity the default of a context")
     use.add_argument("identity", metavar="IDENTITY", help="alias or key")
     _in_context(use)
@@ -234,8 +219,3 @@ def _add_login(commands: Commands) -> None:
     login.add_argument("--account", metavar="ID", help="with words that a recovery put in the place of others")
     _command(commands, "logout", "sign_in:logout", "forget the tokens for the node")
     _command(commands, "whoami", "sign_in:whoami", "who you are to the node")
-
-
-def _add_account(commands: Commands) -> None:
-    group = _group(commands, "account", "your account, and what opens it")
-    add_root_keys(group, _command)

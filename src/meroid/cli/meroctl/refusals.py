@@ -1,6 +1,6 @@
 """What `meroctl` itself refuses, before or after it asks the node."""
 
-from meroid.errors import ConflictError, InvalidInputError, NotFoundError, UnavailableError
+from meroid.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnavailableError
 
 
 class BadArgumentError(InvalidInputError):
@@ -68,3 +68,31 @@ class CancelledError(ConflictError):
 
     code = "cancelled"
     next_step = "nothing was changed"
+
+
+class LocalOnlyError(ForbiddenError):
+    """Backup, restore and recovery work on the node's own machine only."""
+
+    code = "local_only"
+    next_step = "run it on the node's own machine: merod account backup, restore or recover"
+
+
+class FileProblemError(InvalidInputError):
+    """A file can't be read or written as it has to be."""
+
+    code = "file_problem"
+    next_step = "check the path and its rights; a file that is there already is never overwritten"
+
+
+class OtherAccountError(InvalidInputError):
+    """A key log or proof is of another account than the one that was named."""
+
+    code = "other_account"
+    next_step = "get the log from the account's owner again"
+
+
+class NotAllRotatedError(UnavailableError):
+    """Some identities couldn't be rotated; the others were."""
+
+    code = "not_all_rotated"
+    next_step = "look at the reasons in the table, and run it again"

@@ -1,57 +1,41 @@
-"""`merod account …`: the node's own account, on the machine that has its store and key store."""
+"""`merod account …`: the node's own account, on the machine that has its store and key store.
 
-import sys
-from collections.abc import Iterator
+The modules behind the actions take the server in, so each is loaded only when it runs.
+"""
 
-from meroid.account.phrase import confirm_phrase, places_to_confirm
+import argparse
+from collections.abc import Callable
+
 from meroid.config import Settings
-from meroid.errors import InvalidInputError
-
-_COLUMNS = 4
-_CLEAR = "\x1b[2J\x1b[3J\x1b[H"  # screen and scrollback; cursor to the top
 
 
-class NoTerminalError(InvalidInputError):
-    """The words are shown on a terminal only."""
+def run_account(arguments: argparse.Namespace, existing: Callable[[], Settings], fresh: Callable[[], Settings]) -> None:
+    """Run one action; `existing` reads the node's configuration, `fresh` gives that of a node to be made."""
+    match arguments.action:
+        case "backup":
+            from meroid.cli.merod.account_backup import back_up  # noqa: PLC0415
 
-    code = "needs_terminal"
-    next_step = "run the command on a terminal of the node's own machine"
+            back_up(arguments, existing())
+        case "restore":
+            from meroid.cli.merod.account_restore import restore  # noqa: PLC0415
 
+            restore(arguments, fresh())
+        case "recover":
+            from meroid.cli.merod.account_recover import recover  # noqa: PLC0415
 
-def back_up(settings: Settings) -> None:
-    """Show the words once, have three of them confirmed, and note it; they never go to a file or a log.
+            recover(arguments, fresh())
+        case "cosigner" | "draft" | "sign" | "assemble" | "recovery" as action:
+            from meroid.cli.merod import account_signing  # noqa: PLC0415
 
-    Raises:
-        NoTerminalError: input or output isn't a terminal.
-        StoreInUseError: the node runs; stop it first.
-        PhraseNotConfirmedError: a word was another one; nothing was noted.
-    """
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise NoTerminalError("the words are shown on a terminal only")
+            runs = {
+                "cosigner": account_signing.show_cosigner,
+                "draft": account_signing.draft,
+                "sign": account_signing.sign,
+                "assemble": account_signing.assemble,
+                "recovery": account_signing.recovery,
+            }
+            runs[action](arguments, existing())
+        case _:
+            from meroid.cli.merod.account_log import settle_log  # noqa: PLC0415
 
-    from meroid.app import Node, open_vaulted  # noqa: PLC0415  # heavy, and not needed for --help
-
-    node = Node(settings, open_vaulted(settings, make=False))
-    try:
-        account_id = node.prepare()
-        phrase = node.keys.words(account_id)
-        print(
-            f"The words of account {account_id}. Write them down on paper, in this order; who has them has the account."
-        )
-        print("\n".join(_lines(phrase.reveal().decode("ascii").split())))
-        input("Press Enter when you have written them down; they are wiped from the screen then. ")
-        print(_CLEAR, end="")
-        places = places_to_confirm(phrase)
-        confirm_phrase(phrase, {place: input(f"Word {place}: ") for place in places})
-        at = node.clock.now_ms()
-        node.store.write(lambda tx: tx.accounts.set_backed_up(account_id, at))
-        print("The backup is confirmed. The command that restores from it comes with a later version.")
-    finally:
-        node.close()
-
-
-def _lines(words: list[str]) -> Iterator[str]:
-    rows = -(-len(words) // _COLUMNS)
-    for row in range(rows):
-        numbered = [f"{place + 1:>2}. {words[place]:<10}" for place in range(row, len(words), rows)]
-        yield "  " + "".join(numbered).rstrip()
+            settle_log(arguments, existing())

@@ -4,6 +4,9 @@ import argparse
 import os
 from typing import Final
 
+from meroid.cli.merod.grammar_account import add_account
+from meroid.cli.merod.keys import add_keys
+
 DEFAULT_HOME: Final = "~/.calimero"
 _WITHOUT_MEANING: Final = (
     "boot_network",
@@ -28,21 +31,13 @@ def parser() -> argparse.ArgumentParser:
     _add_init(commands.add_parser("init", help="make a node"))
     run = commands.add_parser("run", aliases=["up"], help="run a node until Ctrl-C")
     run.add_argument("--auth-mode", choices=["proxy", "embedded"], help="instead of the one in config.toml")
-    account = commands.add_parser("account", help="the node's own account, on this machine only")
-    actions = account.add_subparsers(dest="action", required=True, metavar="ACTION")
-    actions.add_parser("backup", help="show the 24 words once, and confirm three of them")
+    add_account(commands.add_parser("account", help="the node's own account, on this machine only"), add_node_flags)
+    add_keys(commands.add_parser("keys", help="the store key, on this machine, with the node stopped"))
     return top
 
 
 def _add_init(init: argparse.ArgumentParser) -> None:
-    init.add_argument("--server-host", default="127.0.0.1,::1", help="HTTP addresses, with commas")
-    init.add_argument("--server-port", type=_port, default=2528)
-    init.add_argument("--swarm-host", default="0.0.0.0,::", help="addresses for other nodes, with commas")
-    init.add_argument("--swarm-port", type=_port, default=2428)
-    init.add_argument("--boot-nodes", nargs="*", default=[], metavar="ENDPOINT", help="nodes to stay connected to")
-    init.add_argument("--auth-mode", choices=["proxy", "embedded"], default="proxy")
-    init.add_argument("--mdns", action=argparse.BooleanOptionalAction, default=True, help="find local nodes")
-    init.add_argument("--key-store", default="file:", metavar="URI", help="where the store key lies: file:, env:NAME")
+    add_node_flags(init)
     init.add_argument("--owner", metavar="NAME", help="user name of the first owner (embedded mode)")
     init.add_argument("--owner-password-file", metavar="FILE", help="file with the owner's password, - for stdin")
     init.add_argument("--force", action="store_true", help="throw an existing node away and make a new one")
@@ -54,6 +49,20 @@ def _add_init(init: argparse.ArgumentParser) -> None:
             kept.add_argument(flag, action="store_true", help=argparse.SUPPRESS)
         else:
             kept.add_argument(flag, default=None, help=argparse.SUPPRESS)
+
+
+def add_node_flags(init: argparse.ArgumentParser) -> None:
+    """What every new node is made with."""
+    init.add_argument("--server-host", default="127.0.0.1,::1", help="HTTP addresses, with commas")
+    init.add_argument("--server-port", type=_port, default=2528)
+    init.add_argument("--swarm-host", default="0.0.0.0,::", help="addresses for other nodes, with commas")
+    init.add_argument("--swarm-port", type=_port, default=2428)
+    init.add_argument("--boot-nodes", nargs="*", default=[], metavar="ENDPOINT", help="nodes to stay connected to")
+    init.add_argument("--auth-mode", choices=["proxy", "embedded"], default="proxy")
+    init.add_argument("--mdns", action=argparse.BooleanOptionalAction, default=True, help="find local nodes")
+    init.add_argument(
+        "--key-store", default="file:", metavar="URI", help="where the store key lies: file:, env:, keyring:, pkcs11:"
+    )
 
 
 def known_home() -> str:

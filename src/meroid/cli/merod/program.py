@@ -2,7 +2,6 @@
 
 import argparse
 import logging
-import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +9,16 @@ from typing import Final
 
 import structlog
 
-from meroid.cli.merod.account import back_up
+from meroid.cli.merod.account import run_account
+from meroid.cli.merod.fresh_home import fresh_home, recover_home
 from meroid.cli.merod.grammar import meaningless, parser
 from meroid.cli.merod.greeting import greet, how_to_type
+from meroid.cli.merod.keys import run_keys
+from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
 from meroid.errors import InvalidInputError, MeroidError
 from meroid.vault.process import harden_process
+from meroid.vault.store_keys import open_secret_store
 
 _REFUSED: Final = 1
 
@@ -37,7 +40,13 @@ def main() -> int:
         if arguments.command == "init":
             _init(arguments, home)
         elif arguments.command == "account":
-            back_up(load_settings(home, arguments.node_name))
+            run_account(
+                arguments,
+                existing=lambda: load_settings(home, arguments.node_name),
+                fresh=lambda: _fresh_settings(arguments, home / arguments.node_name),
+            )
+        elif arguments.command == "keys":
+            run_keys(arguments, load_settings(home, arguments.node_name))
         else:
             _run(arguments, home)
     except MeroidError as error:
@@ -54,20 +63,23 @@ def _init(arguments: argparse.Namespace, home: Path) -> None:
     if ignored:
         print(f"warning: {', '.join(ignored)} mean nothing here", file=sys.stderr)
     directory = home / arguments.node_name
-    if (directory / CONFIG_FILE).exists():
-        if not arguments.force:
-            print(f"warning: node {arguments.node_name!r} is there already; nothing was changed", file=sys.stderr)
-            return
-        shutil.rmtree(directory)
+    recover_home(directory)
+    if (directory / CONFIG_FILE).exists() and not arguments.force:
+        print(f"warning: node {arguments.node_name!r} is there already; nothing was changed", file=sys.stderr)
+        return
     password = _owner_password(arguments)
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    directory.chmod(0o700)
     settings = _fresh_settings(arguments, directory)
+    open_secret_store(settings.key_store, directory)  # refuses a URI that names none
+    with fresh_home(directory):
+        _make(arguments, settings, password)
+    print(f"initialised node {arguments.node_name!r}; run it with: {how_to_type(directory, 'run')}")
 
+
+def _make(arguments: argparse.Namespace, settings: Settings, password: str) -> None:
     from meroid.app import initialise_node  # noqa: PLC0415  # heavy, and not needed for --help
     from meroid.auth.methods import LoginAttempt  # noqa: PLC0415  # the same
 
-    node = initialise_node(settings)
+    node = initialise_node(settings, ask_on_terminal())
     try:
         if arguments.owner:
             attempt = LoginAttempt(
@@ -79,7 +91,6 @@ def _init(arguments: argparse.Namespace, home: Path) -> None:
     finally:
         node.close()
     write_config(settings)
-    print(f"initialised node {arguments.node_name!r}; run it with: {how_to_type(directory, 'run')}")
 
 
 def _owner_password(arguments: argparse.Namespace) -> str:
@@ -124,7 +135,7 @@ def _run(arguments: argparse.Namespace, home: Path) -> None:
 
     from meroid.app import run_node  # noqa: PLC0415  # heavy, and not needed for --help
 
-    run_node(settings, greet)
+    run_node(settings, greet, ask_on_terminal())
 
 
 def _log_to_stderr() -> None:

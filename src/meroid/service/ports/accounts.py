@@ -59,6 +59,18 @@ class Accounts(Protocol):
         """Note that the words of an account were written down and confirmed."""
         ...
 
+    def set_disabled(self, account_id: AccountId, at: int | None) -> None:
+        """Disable an account from a time on, or with `None` enable it."""
+        ...
+
+    def set_log_settled(self, account_id: AccountId) -> None:
+        """Note that the key log here is whole."""
+        ...
+
+    def renew_device(self, account_id: AccountId, device: int, at: int) -> None:
+        """Note that this home is another device from now on, that its log is unsettled and all its bound keys restored."""
+        ...
+
     def key_log(self, account_id: AccountId) -> Sequence[bytes]: ...
     def append_key_log(self, account_id: AccountId, sequence: int, entry: bytes) -> None: ...
     def next_slot(self, account_id: AccountId, device: int) -> int:
@@ -71,6 +83,14 @@ class Accounts(Protocol):
         self, *, account_id: AccountId | None = None, context_id: ContextId | None = None
     ) -> Sequence[ClientKeyRecord]:
         """Client keys, narrowed by what is given, oldest first."""
+        ...
+
+    def restored(self) -> Sequence[PublicKey]:
+        """Client keys that came from a backup and sign nothing yet."""
+        ...
+
+    def release(self, public_key: PublicKey) -> None:
+        """Note that nothing hinders a restored key any more."""
         ...
 
     def count_unbound(self, account_id: AccountId) -> int: ...

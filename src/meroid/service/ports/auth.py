@@ -196,6 +196,10 @@ class AuthRecords(Protocol):
         """Revoke the families of a root key and of the token keys under it, but one; how many they were."""
         ...
 
+    def revoke_account_families(self, account_id: AccountId, *, at: int) -> int:
+        """Revoke every live family of an account's root keys and token keys; how many they were."""
+        ...
+
     def standing(self, key_id: str, family_id: str) -> Standing | None:
         """What decides about a token of this subject and family, revoked records included.
 

@@ -66,11 +66,11 @@ class Contexts(Protocol):
     def set_root(self, context_id: ContextId, root_hash: bytes) -> None: ...
     def set_application(self, context_id: ContextId, application_id: ApplicationId) -> None: ...
     def keep_endpoints(self, context_id: ContextId, endpoints: Iterable[str]) -> None:
-        """Keep addresses of other nodes of a context, beside those that are kept."""
+        """Keep addresses of other nodes of a context, beside those that are kept; a context keeps so many and no more."""
         ...
 
-    def endpoints(self) -> Sequence[str]:
-        """The kept addresses of all contexts, each once."""
+    def endpoints(self, context_id: ContextId | None = None) -> Sequence[str]:
+        """The kept addresses, of one context or of all, each once."""
         ...
 
     def remove(self, context_id: ContextId) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from meroid.ids import AccountId
 from meroid.keys.sealing import SealBrokenError
 from meroid.keys.signer import Secret
 
@@ -11,6 +12,11 @@ class StoreSealBrokenError(SealBrokenError):
 
     code = "store_seal_broken"
     next_step = "start the node with the key store that it was initialised with"
+
+
+def signing_key_label(kid: str) -> str:
+    """What the key of this id that signs tokens is sealed as."""
+    return f"meroid/token-signing-key/v1/{kid}"
 
 
 class SecretSealer(Protocol):
@@ -23,4 +29,20 @@ class SecretSealer(Protocol):
         Raises:
             StoreSealBrokenError: it doesn't open under this key and label.
         """
+        ...
+
+
+class Resealer(Protocol):
+    """Gives back what was sealed under one store key as it is under another; called for each row that is sealed."""
+
+    def seed(self, account_id: AccountId, sealed: bytes) -> bytes:
+        """The seed of an account under the new key.
+
+        Raises:
+            SealBrokenError: it opens under neither key.
+        """
+        ...
+
+    def secret(self, label: str, sealed: bytes) -> bytes:
+        """Another secret under the new key; as `seed` otherwise."""
         ...

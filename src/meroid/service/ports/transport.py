@@ -57,6 +57,10 @@ class Transport(Protocol):
         """Keep a connection to these addresses from now on; unreachable ones are retried."""
         ...
 
+    def takes(self, endpoint: str) -> bool:
+        """Whether a text is an address of the form that `connect` takes."""
+        ...
+
     def peers(self) -> int:
         """Number of connected nodes."""
         ...
