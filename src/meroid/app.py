@@ -118,7 +118,7 @@ class Node:
         self.backups = BackupService(self.store, self.keys)
         signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
         self.replicas = Replicas(self.store)
-        self.tokens = TokenService(self.store, signing, check_member=self._check_member)
+        self.tokens = TokenService(self.store, signing, check_member=self._check_member, settle=self.key_logs.settle)
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
         near = settings.near
         shown = NearNetwork(
@@ -132,8 +132,8 @@ class Node:
             *([PasskeyLogin()] if find_spec("webauthn") else []),  # the extra `passkey`
         ]
         proofs = Proofs(self.store, methods, challenges)
-        self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code)
-        self.root_keys = RootKeyService(self.store, proofs)
+        self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code, settle=self.key_logs.settle)
+        self.root_keys = RootKeyService(self.store, proofs, settle=self.key_logs.settle)
         self.gate = Gate(self.store, signing)
 
     def prepare(self) -> AccountId:

@@ -14,9 +14,10 @@ from meroid.account.account_state import VerifiedKeyLog
 from meroid.account.changes import Change, DeviceClaim, RootKeyBinding, RootKeyRemoval
 from meroid.account.key_log import EntryDraft, extend_key_log, verify_key_log
 from meroid.account.key_log_entry import KeyLogEntry
-from meroid.account.root_key import root_key_identifier, root_key_salt
+from meroid.account.root_key import NEAR_WALLET, root_key_identifier, root_key_salt
 from meroid.account.seed import Seed
 from meroid.account.succession import SeedNotOfAccountError, rotate, seed_generation
+from meroid.auth.near_wallet import certification_from_text
 from meroid.errors import ConflictError, ForbiddenError
 from meroid.ids import AccountId
 from meroid.keys.signer import Signer
@@ -236,7 +237,12 @@ class KeyLogs:
         seed = self._keys.seed(account.account_id)
         records = tx.auth.root_keys(account.account_id)
         live = {binding.identifier: binding for binding in (_binding(seed, each) for each in records if _lives(each))}
-        yield from (binding for identifier, binding in live.items() if identifier not in state.root_keys)
+        for identifier, binding in live.items():
+            known = state.root_keys.get(identifier)
+            if known is not None and known != binding:  # a wallet has certified the account since, or anew
+                yield RootKeyRemoval(identifier=identifier)
+            if known != binding:
+                yield binding
         gone = {_binding(seed, each).identifier for each in records if not _lives(each)} - live.keys()
         yield from (RootKeyRemoval(identifier=each) for each in sorted(gone) if each in state.root_keys)
 
@@ -259,4 +265,6 @@ def _lives(record: RootKeyRecord) -> bool:
 def _binding(seed: Seed, record: RootKeyRecord) -> RootKeyBinding:
     salt = root_key_salt(seed, record.method, record.identifier)
     identifier = root_key_identifier(record.method, record.identifier, salt)
-    return RootKeyBinding(method=record.method, identifier=identifier, evidence=None)
+    certified = record.method == NEAR_WALLET and record.verifier is not None
+    evidence = certification_from_text(record.verifier or "").digest if certified else None
+    return RootKeyBinding(method=record.method, identifier=identifier, evidence=evidence)

@@ -122,11 +122,15 @@ class LoginService:
         tokens: TokenService,
         proofs: Proofs,
         claimed: Callable[[], None] = lambda: None,
+        *,
+        settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
     ) -> None:
+        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them."""
         self._store = store
         self._tokens = tokens
         self._proofs = proofs
         self._claimed = claimed
+        self._settle = settle
 
     def log_in(self, request: LoginRequest, at: int) -> TokenPair:
         """Check the proof and open a log-in; on an empty node, make the owner.
@@ -176,7 +180,14 @@ class LoginService:
         method, identifier = self._proofs.identify(attempt)
         enrolment = Enrolment(account_id=self._owner(), claims=True, lenient=True)
         verified = method.enrol(attempt, enrolment)
-        if self._store.write(lambda tx: _claim_first_owner(tx, method, identifier, verified, at)) is None:
+
+        def make(tx: Transaction) -> bool:
+            root = _claim_first_owner(tx, method, identifier, verified, at)
+            if root is not None:
+                self._settle(tx, root.account_id)
+            return root is not None
+
+        if not self._store.write(make):
             raise OwnerExistsError("this node has an owner")
         self._claimed()
 
@@ -237,6 +248,7 @@ class LoginService:
             if root is None:
                 return None
             use_challenge(tx, claim.attempt.challenge, at)
+            self._settle(tx, root.account_id)
             return self._start(tx, root, opening, at)
 
         made = self._store.write(make)
@@ -288,6 +300,8 @@ class LoginService:
         use_challenge(tx, claim.attempt.challenge, at)
         tx.auth.touch_root_key(root.key_id, at=at, verifier=verified.verifier)
         tx.auth.record_success(claim.digest, claim.address, at=at)
+        if seen is None:
+            self._settle(tx, root.account_id)
         return self._start(tx, root, opening, at)
 
     def _start(

@@ -4,7 +4,7 @@ Nothing of this touches the account itself: whoever logs in with any of its root
 account, with the same client keys.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from meroid.access.permissions import ADMIN, any_covers
@@ -21,6 +21,7 @@ from meroid.auth.methods import (
 from meroid.auth.throttle import address_group, check_throttle, login_digest
 from meroid.auth.tokens import TokenRevokedError, new_id
 from meroid.errors import ConflictError, ForbiddenError, InvalidInputError
+from meroid.ids import AccountId
 from meroid.service.challenges import use_challenge
 from meroid.service.gate import PermissionDeniedError
 from meroid.service.live import check_live, parsed
@@ -105,9 +106,17 @@ class ListedRootKey:
 class RootKeyService:
     """What a person does with the root keys of an account; every change needs a fresh log-in."""
 
-    def __init__(self, store: Store, proofs: Proofs) -> None:
+    def __init__(
+        self,
+        store: Store,
+        proofs: Proofs,
+        *,
+        settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
+    ) -> None:
+        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them."""
         self._store = store
         self._proofs = proofs
+        self._settle = settle
 
     def list(self, principal: Principal, *, everybody: bool) -> Sequence[ListedRootKey]:
         """Root keys of the caller's account, or with `everybody` of all, revoked ones included, oldest first.
@@ -142,15 +151,24 @@ class RootKeyService:
         attempt = LoginAttempt(method=new.auth_method, public_key=new.public_key, provider_data=new.provider_data)
         claim = self._proofs.read(attempt, new.peer, at)
         verified = claim.method.enrol(claim.attempt, Enrolment(account_id=principal.account_id))
-        return self._store.write(lambda tx: _bind(tx, principal, claim, verified, at))
+
+        def work(tx: Transaction) -> Bound:
+            bound = _bind(tx, principal, claim, verified, at)
+            self._settle(tx, principal.account_id)
+            return bound
+
+        return self._store.write(work)
 
     def remove(self, principal: Principal, key_id: str, at: int, *, force: bool) -> Revoked:
         """Revoke a root key; raises as `revoke_key`."""
 
         def work(tx: Transaction) -> Revoked:
-            if tx.auth.root_key(key_id) is None:
+            root = tx.auth.root_key(key_id)
+            if root is None:
                 raise KeyNotFoundError("there is no such root key")
-            return revoke_key(tx, principal, key_id, at, force=force)
+            revoked = revoke_key(tx, principal, key_id, at, force=force)
+            self._settle(tx, root.account_id)
+            return revoked
 
         return self._store.write(work)
 

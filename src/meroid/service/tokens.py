@@ -21,7 +21,7 @@ from meroid.auth.tokens import (
     new_token_id,
 )
 from meroid.errors import InvalidInputError
-from meroid.ids import ContextId
+from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.service.gate import NotYourIdentityError, OutsideBindingError
 from meroid.service.live import check_enabled, check_live, granted
@@ -85,8 +85,13 @@ class TokenService:
         access_ms: int = ACCESS_LIFETIME_MS,
         refresh_ms: int = REFRESH_LIFETIME_MS,
         check_member: Callable[[ContextId, PublicKey], object] | None = None,
+        settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
     ) -> None:
-        """`check_member` raises if a client key is no member of a context; without it that isn't asked."""
+        """`check_member` raises if a client key is no member of a context; without it that isn't asked.
+
+        `settle` brings an account's key log in line with its root keys, in the transaction that changed them.
+        """
+        self._settle = settle
         self._store = store
         self._keys = keys
         self._access_ms = access_ms
@@ -186,7 +191,15 @@ class TokenService:
 
     def revoke(self, principal: Principal, key_id: str, at: int) -> int:
         """Revoke a root key or token key, with all that hangs on it; returns the time, ms. Raises as `revoke_key`."""
-        return self._store.write(lambda tx: revoke_key(tx, principal, key_id, at)).revoked_at
+
+        def work(tx: Transaction) -> int:
+            root = tx.auth.root_key(key_id)
+            revoked = revoke_key(tx, principal, key_id, at)
+            if root is not None:
+                self._settle(tx, root.account_id)
+            return revoked.revoked_at
+
+        return self._store.write(work)
 
     def forget_expired(self, at: int) -> int:
         """Remove refresh tokens that are past their time; how many they were. For housekeeping."""

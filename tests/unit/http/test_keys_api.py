@@ -231,3 +231,22 @@ def test_a_passkey_is_registered_and_logs_in_on_the_nodes_own_page(node: ServedN
     (shown,) = [each for each in node.data("GET", "/admin/keys") if each["auth_method"] == "passkey"]
     assert (shown["label"], shown["changed_at"]) == ("phone", None)
     node.data("DELETE", f"/admin/keys/{shown['key_id']}")
+
+
+def test_the_key_log_follows_the_root_keys_with_the_wallets_evidence(node: ServedNode) -> None:
+    def logged() -> Any:
+        return node.node.key_logs.read(account(node)).state.root_keys.values()
+
+    before = len(logged())
+    key_id = node.data("POST", "/admin/keys", certifying(node))["key_id"]
+    (first,) = [each for each in logged() if each.method == "near_wallet"]
+    assert len(logged()) == before + 1
+    assert first.evidence is not None
+    node.data("POST", "/admin/keys", certifying(node))
+    (second,) = [each for each in logged() if each.method == "near_wallet"]
+    assert second.identifier == first.identifier
+    assert second.evidence not in {None, first.evidence}
+
+    node.data("DELETE", f"/admin/keys/{key_id}")
+
+    assert len(logged()) == before
