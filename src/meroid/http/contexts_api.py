@@ -120,15 +120,18 @@ class ContextsApi:
 
         def listed(who: Principal, which: ContextId) -> object:
             owned = set(self._contexts.owned(who, which))
+            members = self._contexts.members(who, which)
+            mains = {member.line: member.key for member in members if member.linked_to is None}
             return {
                 "members": [
                     shapes.MemberData(
                         public_key=str(member.key),
                         capabilities=shapes.names_of(member.capabilities),
-                        rank=[*member.rank],
+                        rank=shapes.rank_numbers(member.rank),
                         owned=member.key in owned,
+                        linked_to=msgspec.UNSET if member.linked_to is None else str(mains[member.linked_to]),
                     )
-                    for member in self._contexts.members(who, which)
+                    for member in members
                 ]
             }
 

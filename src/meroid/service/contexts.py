@@ -150,13 +150,17 @@ class ContextService:
         return _view(self._seen_by(principal, context_id))
 
     def members(self, principal: Principal, context_id: ContextId) -> Sequence[Member]:
-        """The current members, the most senior first."""
-        replica = self._seen_by(principal, context_id)
-        return sorted(replica.ledger.state.members.values(), key=lambda member: (len(member.rank), member.rank))
+        """The current members, the most senior first, and behind each main key those that are linked to it."""
+        members = self._seen_by(principal, context_id).ledger.state.members.values()
+        return sorted(
+            members,
+            key=lambda each: (len(each.rank), each.rank, each.linked_to or each.line, each.linked_to is not None),
+        )
 
     def capabilities_of(self, principal: Principal, context_id: ContextId, key: PublicKey) -> frozenset[Capability]:
-        """What a key may do in a context; nothing if it is no member."""
-        member = self._seen_by(principal, context_id).ledger.state.members.get(key)
+        """What the member may do to whom a key belongs; nothing if it is no member."""
+        state = self._seen_by(principal, context_id).ledger.state
+        member = state.members.get(state.main_key(key))
         return frozenset() if member is None else member.capabilities
 
     def owned(self, principal: Principal, context_id: ContextId) -> Sequence[PublicKey]:
@@ -187,6 +191,7 @@ class ContextService:
     ) -> Sequence[VerifiedOperation]:
         """Give and take rights and end memberships, here and now; all of them, or none.
 
+        Who names a linked key means the member to whom it belongs.
         A new epoch begins at once where somebody may not read any more.
 
         Raises:
@@ -195,7 +200,7 @@ class ContextService:
         replica, keys = self._acting(principal, context_id, signer)
         with replica.lock:
             state = replica.ledger.state
-            bodies = [replace(body, member=state.key_now(body.member)) for body in bodies]
+            bodies = [replace(body, member=state.main_key(body.member)) for body in bodies]
             self._authorship.check(replica, keys, bodies)
             issued = [self._authorship.issue(replica, keys, body, at) for body in bodies]
             self._authorship.secure(replica, keys, at)

@@ -146,12 +146,17 @@ class ApplicationData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A member with its capabilities; the most senior has the shortest and smallest rank."""
+    """A member with its capabilities; the most senior has the shortest and smallest rank.
+
+    A step of a rank is a number, or two where it goes through a linked key. `linkedTo` is the main key
+    of the membership to which a linked key belongs; a main key has none.
+    """
 
     public_key: str
     capabilities: list[str]
-    rank: list[int]
+    rank: list[int | list[int]]
     owned: bool
+    linked_to: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def capabilities_named(name: str) -> tuple[Capability, ...]:
@@ -169,6 +174,11 @@ def names_of(capabilities: Iterable[Capability]) -> list[str]:
     """The outside names of capabilities: the wire's three where they apply, and our own."""
     held = frozenset(capabilities)
     return [name for name, shows in _SHOWN.items() if shows in held]
+
+
+def rank_numbers(rank: Iterable[tuple[int, ...]]) -> list[int | list[int]]:
+    """A rank as JSON shows it: a number for each step, and a pair for one that goes through a linked key."""
+    return [step[0] if len(step) == 1 else [*step] for step in rank]
 
 
 def id_texts(ids: Iterable[Id32]) -> list[str]:
