@@ -23,6 +23,7 @@ from meroid.http.events_api import EventsApi
 from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
+from meroid.http.links_api import LinksApi
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
@@ -35,12 +36,15 @@ from meroid.service.aliases import AliasService
 from meroid.service.applications import ApplicationService
 from meroid.service.authorship import Authorship, member_of
 from meroid.service.contexts import ContextService
+from meroid.service.entry import Entry
 from meroid.service.execution import ExecutionService
 from meroid.service.feed import EventFeed
 from meroid.service.gate import Gate
 from meroid.service.intake import Intake
 from meroid.service.joining import JoiningService
 from meroid.service.keyring import KeyRing
+from meroid.service.link_codes import LinkOffers
+from meroid.service.linking import LinkingService
 from meroid.service.login import LoginService
 from meroid.service.ports.transport import Transport
 from meroid.service.projection import Projector
@@ -146,13 +150,18 @@ class RunningNode:
         intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm, _void)
         authorship = Authorship(intake, self._announce)
         self.applications = ApplicationService(store, runtime)
-        server = PeerServer(store, intake, authorship, clock)
+        offers = LinkOffers()
+        server = PeerServer(store, intake, authorship, offers, clock)
         self.replication = ReplicationService(
-            store, self.replicas, keys, intake, self.applications, server, transport, clock, _trouble
+            store, self.replicas, keys, intake, self.applications, server, offers, transport, clock, _trouble
         )
         self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
         self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
-        self.joining = JoiningService(store, self.replicas, keys, authorship, self.replication, transport, clock)
+        entry = Entry(store, self.replicas, keys, self.replication, transport, clock)
+        self.joining = JoiningService(self.replicas, keys, authorship, entry, transport)
+        self.linking = LinkingService(
+            store, self.replicas, keys, authorship, self.contexts, entry, self.replication, offers, transport
+        )
         self.rotation = RotationService(store, self.replicas, keys, authorship)
         aliases = AliasService(store)
         health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=clock.now_ms())
@@ -160,6 +169,7 @@ class RunningNode:
         endpoints = [
             *health_endpoints(health),
             *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
+            *LinksApi(linking=self.linking, contexts=self.contexts, gate=gate).endpoints(),
             *ApplicationsApi(applications=self.applications, peers=transport.peers).endpoints(),
             *AliasesApi(aliases=aliases).endpoints(),
             *JsonRpcApi(execution=self.execution, contexts=self.contexts, aliases=aliases, gate=gate).endpoints(),

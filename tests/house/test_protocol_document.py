@@ -29,10 +29,11 @@ from meroid.ledger import epoch as epochs
 from meroid.ledger.codec import encode_operation
 from meroid.ledger.operation import Kind, Rekey
 from meroid.ledger.verify import read_operation
-from meroid.service.invitations import decode_ticket, door_of, encode_ticket, invitation_secret
+from meroid.service.invitations import decode_ticket, encode_ticket, invitation_secret
 from meroid.service.payload import DeltaPayload
 from meroid.service.peering import Desk, ProvenAsker
 from meroid.service.ports.runtime import GuestEvent
+from meroid.service.tickets import door_of
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text("utf-8")

@@ -68,7 +68,7 @@ class Play:
                 case "open":
                     self.bring_in_openly(person)
                 case "link":
-                    self.say(person.link(self.newcomer(), CAPABILITY_SETS[choice % len(CAPABILITY_SETS)]))
+                    self.link(person, CAPABILITY_SETS[choice % len(CAPABILITY_SETS)])
                 case "claim":
                     self.say(person.link(other))
                 case "unlink":
@@ -80,6 +80,12 @@ class Play:
 
     def say(self, operation: VerifiedOperation) -> None:
         self.story.said.append(operation)
+
+    def link(self, main: Person, wanted: frozenset[Capability]) -> None:
+        """A device that may as much of this as its member, and hears that it is linked."""
+        device, member = self.newcomer(), main.ledger.state.members.get(main.key)
+        self.say(main.link(device, wanted & member.capabilities if member else wanted))
+        device.hear(self.story.said)
 
     def bring_in(self, inviter: Person) -> None:
         newcomer = self.newcomer()

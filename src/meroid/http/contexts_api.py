@@ -29,10 +29,11 @@ from meroid.ledger.operation import Grant, Remove, Revoke
 from meroid.service.catching_up import SyncIncompleteError
 from meroid.service.contexts import Change, ContextService, ContextView, Founding
 from meroid.service.gate import Gate, PermissionDeniedError
-from meroid.service.invitations import Ticket, decode_ticket, encode_ticket
+from meroid.service.invitations import decode_ticket, encode_ticket
 from meroid.service.joining import JoiningService, WrongInviteeError
 from meroid.service.replica import ContextNotFoundError
 from meroid.service.rotation import RotationService
+from meroid.service.tickets import Ticket
 from meroid.wire import admin_api as shapes, invitations as wire
 from meroid.wire.envelope import Envelope
 from meroid.wire.json_body import decode_json

@@ -266,10 +266,19 @@ class _Builder:
                 )
 
     def _show_by_key(self) -> None:
-        """Members by their current key; where a key came into two memberships, the more senior is shown."""
-        for member in self._of_line.values():
+        """Members by their current key; where a key came into two memberships, the more senior is shown.
+
+        What is linked to a membership that isn't shown isn't shown either: nobody could speak for it.
+        """
+        mains = [member for member in self._of_line.values() if member.linked_to is None]
+        for member in mains:
             known = self._members.get(member.key)
             if known is None or _precedence(member) < _precedence(known):
+                self._members[member.key] = member
+        shown = {member.line for member in self._members.values()}
+        for member in self._of_line.values():
+            known = self._members.get(member.key)
+            if member.linked_to in shown and (known is None or _precedence(member) < _precedence(known)):
                 self._members[member.key] = member
         for key, member in self._members.items():
             if member.line == key:
@@ -403,8 +412,9 @@ class _Builder:
                 standing[target.key] = (*standing.get(target.key, ()), suspension, *of_links)
                 for each in of_links:
                     linked = self._of_line.get(each.line)
-                    if linked is not None and linked.admission == each.link:
-                        standing[linked.key] = (*standing.get(linked.key, ()), each)
+                    shown = None if linked is None else self._members.get(linked.key)
+                    if shown is not None and shown.admission == each.link:
+                        standing[shown.key] = (*standing.get(shown.key, ()), each)
         return standing
 
     def _of_links(self, suspension: Suspension) -> Iterator[Suspension]:

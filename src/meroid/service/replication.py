@@ -29,13 +29,14 @@ from meroid.service.applications import ApplicationService
 from meroid.service.authorship import current_epoch
 from meroid.service.catching_up import EPOCHS_HEARD, CatchUp, SyncReport, lacks
 from meroid.service.intake import Intake, TooManyPendingError
-from meroid.service.invitations import door_of
 from meroid.service.keyring import KeyRing
+from meroid.service.link_codes import LinkOffer, LinkOffers
 from meroid.service.peering import Channel, Desk, ProvenAsker
 from meroid.service.ports.store import Store
 from meroid.service.ports.transport import Registration, Transport
 from meroid.service.replica import Replica, Replicas
 from meroid.service.serving import PeerServer
+from meroid.service.tickets import door_of
 
 _PAUSE_S: Final = 1.0
 _CLOSE_S: Final = 1.0
@@ -70,6 +71,7 @@ class ReplicationService:
         intake: Intake,
         applications: ApplicationService,
         server: PeerServer,
+        offers: LinkOffers,
         transport: Transport,
         clock: Clock,
         trouble: Callable[[str, MeroidError], None],
@@ -79,6 +81,7 @@ class ReplicationService:
         self._keys = keys
         self._intake = intake
         self._server = server
+        self._offers = offers
         self._transport = transport
         self._clock = clock
         self._trouble = trouble
@@ -256,6 +259,12 @@ class ReplicationService:
                 wanted["door", door.topic, door.handle] = self._serving(
                     context_id, door.topic, door.handle, named, grant
                 )
+        for offer in self._offers.of_context(context_id, self._clock.now_ms()):
+            door, named = door_of(offer.offer_id), everything.get(offer.main)
+            if named is not None and named in own:
+                wanted["link", door.topic, door.handle] = self._serving(
+                    context_id, door.topic, door.handle, named, offer
+                )
         return wanted
 
     def _hearing(self, context_id: ContextId, name: str, key: bytes) -> Callable[[], Registration]:
@@ -265,9 +274,14 @@ class ReplicationService:
         return lambda: self._transport.watch(name, lambda place, here: self._peer_moved(context_id, key, place, here))
 
     def _serving(
-        self, context_id: ContextId, name: str, place: str, keys: ClientKeys, grant: OperationId | None = None
+        self,
+        context_id: ContextId,
+        name: str,
+        place: str,
+        keys: ClientKeys,
+        grant: OperationId | LinkOffer | None = None,
     ) -> Callable[[], Registration]:
-        """A desk for members, or for those who come with the invitation `grant`."""
+        """A desk for members, or for those who come with the invitation `grant`, or the code of an offer."""
 
         def serve(asker: ProvenAsker) -> Value:
             replica = self._replicas.find(context_id)
@@ -275,6 +289,8 @@ class ReplicationService:
                 return None
             if grant is None:
                 return self._server.serve_member(replica, asker)
+            if isinstance(grant, LinkOffer):
+                return self._server.serve_link(replica, grant, keys, asker)
             now = replica.ledger.state.key_now(keys.public_key)
             host = next((each for each in self._keys.of_context(context_id) if each.public_key == now), keys)
             return self._server.serve_door(replica, grant, host, asker)

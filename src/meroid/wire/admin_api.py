@@ -98,6 +98,62 @@ class RotateBody(msgspec.Struct, frozen=True, kw_only=True):
     identity: PublicKey
 
 
+class LinkBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /contexts/:id/identities/link`; beside the wire.
+
+    `key` is the named key of the other device; without it the code is for whoever holds it. Without
+    `capabilities` the device may read and write; `all` gives what the member has.
+    """
+
+    identity: PublicKey
+    key: PublicKey | None = None
+    capabilities: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=16)] | None = None
+    all: bool = False
+
+
+class TakeLinkBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /contexts/link`; beside the wire."""
+
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    identity: PublicKey | None = None
+
+    def __repr__(self) -> str:
+        """Without the code, which is a secret."""
+        return "TakeLinkBody()"
+
+
+class UnlinkBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /contexts/:id/identities/unlink`; beside the wire."""
+
+    identity: PublicKey
+    key: PublicKey
+
+
+class LinkCodeData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A link code, shown once; `secret` says whether whoever holds it can use it. `expiresAt` in ms since the epoch."""
+
+    code: str
+    secret: bool
+    expires_at: int
+    capabilities: list[str]
+
+    def __repr__(self) -> str:
+        """Without the code, which may be a secret."""
+        return "LinkCodeData()"
+
+
+class IdentityData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One key of a member; `linkedTo` is there for a linked key only."""
+
+    public_key: str
+    capabilities: list[str]
+    rank: list[int | list[int]]
+    owned: bool
+    linked_keys: list[str]
+    changes: int
+    linked_to: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class CapabilitiesBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /contexts/:id/capabilities/…`: the form with a signer."""
 

@@ -49,7 +49,9 @@ def revoke(session: Session) -> None:
     """Take a capability, or the membership; before the latter a person is asked, and the last one goes with a yes only."""
     change = _resolve(session)
     if session.args.capability == _MEMBERSHIP and not session.args.yes:
-        last = _is_last(session, change)
+        mains = _main_keys(session, change.context_id)
+        change = change._replace(member=mains.get(change.member, change.member))
+        last = set(mains.values()) == {change.member}
         if is_interactive():
             _ask(session, change, last=last)
         elif last:
@@ -82,8 +84,17 @@ def _resolve(session: Session) -> Change:
     )
 
 
-def _is_last(session: Session, change: Change) -> bool:
-    return items_at(session.routes.context_identities(change.context_id), "data", "identities") == [change.member]
+def _main_keys(session: Session, context_id: str) -> dict[str, str]:
+    """By key of a context that of its member: a linked key stands for the member that it is linked to."""
+    try:
+        members = items_at(session.routes.context_members(context_id), "data", "members")
+    except ResourceNotFoundError as error:
+        if error.refusal.code not in {"", "no_such_path"}:
+            raise
+        keys = items_at(session.routes.context_identities(context_id), "data", "identities")
+        return {str(key): str(key) for key in keys}
+    pairs = ((_member_row(each)[0], value_at(each, "linkedTo")) for each in members)
+    return {key: main if isinstance(main, str) else key for key, main in pairs}
 
 
 def _ask(session: Session, change: Change, *, last: bool) -> None:
@@ -121,4 +132,6 @@ def _member_row(item: object) -> tuple[str, str]:
     capabilities = items_at(item, "capabilities")
     if not isinstance(key, str):
         raise NotANodeError("the answer has another shape than a node's: a member without a key")
-    return key, ", ".join(str(each) for each in capabilities)
+    held = ", ".join(str(each) for each in capabilities)
+    main = value_at(item, "linkedTo")
+    return key, f"{held} (linked to {main})" if isinstance(main, str) else held
