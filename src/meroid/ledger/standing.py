@@ -136,8 +136,9 @@ class Standings:
             return VALID
         admission = self._known[node.operation.auth]
         if not admission.valid:
-            linked = self._graph.link_of(node) is not None
-            return void("rests_on_void_link" if linked else "rests_on_void_admission", node.operation.auth)
+            if self._graph.link_of(node) is not None:
+                return void("rests_on_void_link", node.operation.auth)
+            return void("rests_on_void_admission", node.operation.auth)
         if isinstance(body, Admit):
             join = self._graph[body.join]
             if not self._known[body.join].valid:
@@ -159,8 +160,10 @@ class Standings:
         for cut in self._reaching(node):
             if cut.capability is not None or cut.by is node or not self._outside(node, cut):
                 continue
+            if cut.unlinks:
+                return void("key_unlinked", cut.by.operation_id)
             if cut.before is None:
-                return void("key_unlinked" if cut.unlinks else "author_removed", cut.by.operation_id)
+                return void("author_removed", cut.by.operation_id)
             if node.generation < cut.before:
                 return void("key_rotated", cut.by.operation_id)
         return None

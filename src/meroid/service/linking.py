@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from meroid.access.principal import Principal
+from meroid.account.client_keys import ClientKeys
 from meroid.errors import ForbiddenError, NotFoundError
 from meroid.ids import ContextId, Id32
 from meroid.keys.public import PublicKey
@@ -33,7 +34,7 @@ from meroid.service.ports.transport import Transport
 from meroid.service.refusals import refusal_of
 from meroid.service.replica import Replica, Replicas
 from meroid.service.replication import ReplicationService
-from meroid.service.tickets import issue_ticket
+from meroid.service.tickets import Ticket, issue_ticket
 
 
 class NotTheMainKeyError(ForbiddenError):
@@ -138,17 +139,8 @@ class LinkingService:
             )
             self._offers.add(offer, at)
         self._replication.refresh(replica)
-        ticket = issue_ticket(
-            keys,
-            LINK,
-            context_id=context_id,
-            grant=offer.offer_id,
-            sealing=keys.sealing.public,
-            endpoints=tuple(self._transport.endpoints()),
-            issued_at=at,
-            valid_for_s=VALID_S,
-        )
-        return Offered(code=LinkCode(ticket=ticket, salt=salt), capabilities=given, ends_at=offer.ends_at)
+        code = LinkCode(ticket=self._ticket(keys, offer, at), salt=salt)
+        return Offered(code=code, capabilities=given, ends_at=offer.ends_at)
 
     def take(self, principal: Principal, code: LinkCode, key: PublicKey | None, at: int) -> tuple[ContextId, PublicKey]:
         """Become a further key of the membership behind a code, and take part as it.
@@ -221,6 +213,18 @@ class LinkingService:
                 changes=_changes(replica, member),
                 owned=owned,
             )
+
+    def _ticket(self, keys: ClientKeys, offer: LinkOffer, at: int) -> Ticket:
+        return issue_ticket(
+            keys,
+            LINK,
+            context_id=offer.context_id,
+            grant=offer.offer_id,
+            sealing=keys.sealing.public,
+            endpoints=tuple(self._transport.endpoints()),
+            issued_at=at,
+            valid_for_s=VALID_S,
+        )
 
     def _waiting_key(self, principal: Principal, context_id: ContextId) -> PublicKey | None:
         """An identity that was bound to the context by an earlier try, and never came in."""
