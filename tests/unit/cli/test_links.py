@@ -151,6 +151,19 @@ def test_an_identity_is_shown_with_what_is_linked(server: WireServer, meroctl: M
     assert MEMBER in done.out
 
 
+def test_the_list_of_members_says_whose_device_a_key_is(server: WireServer, meroctl: Meroctl) -> None:
+    listed = [
+        {"publicKey": FOUNDER, "capabilities": ["Read"], "rank": [], "owned": True},
+        {"publicKey": MEMBER, "capabilities": ["Read"], "rank": [[3, 1]], "owned": False, "linkedTo": FOUNDER},
+    ]
+    server.on("GET", f"/admin-api/contexts/{CONTEXT}/members", said({"data": {"members": listed}}))
+
+    done = meroctl("context", "members", "-c", "demo")
+
+    assert done.status == 0, done.err
+    assert f"Read (linked to {FOUNDER})" in done.out
+
+
 def test_removing_a_linked_key_asks_about_its_member(
     server: WireServer, meroctl: Meroctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from meroid.ledger.operation import MemberKeys, Remove
 from meroid.ledger.verify import link_proof_message
 from meroid.service import requests
 from meroid.service.authorship import KeyUnlinkedError, LacksCapabilityError, MembershipEndedError
+from meroid.service.contexts import OwnLinkedKeyError
 from meroid.service.entry import IdentityBoundError
 from meroid.service.link_codes import LinkCode, LinkCodeExpiredError, TooManyLinkOffersError, prove_holder
 from meroid.service.linking import NotTheMainKeyError
@@ -195,6 +196,18 @@ def test_removing_a_linked_key_means_the_member(world: World) -> None:
     assert issued.operation.body.member == laptop
     assert one.running.replicas.get(context).ledger.state.members.keys() == {founder}
     eventually(lambda: device not in three.running.replicas.get(context).ledger.state.members)
+
+
+def test_a_member_that_names_its_own_device_does_not_remove_itself(world: World) -> None:
+    one, two, three = (world.machine(name) for name in ("one", "two", "three"))
+    context, founder = one.create(one.install())
+    one.invite_and_join(two, context, founder)
+    device = take(three, offer(one, context, founder))
+
+    with pytest.raises(OwnLinkedKeyError):
+        one.running.contexts.remove(one.me, context, founder, device, one.at)
+
+    assert {founder, device} <= one.running.replicas.get(context).ledger.state.members.keys()
 
 
 def test_a_device_rotates_its_own_key(world: World) -> None:
