@@ -56,11 +56,17 @@ def test_a_terminal_gets_a_picture_of_the_code(
 ) -> None:
     offers(server, secret=True)
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "100")
 
     done = meroctl("context", "identity", "link", "-c", "demo", "--all")
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = meroctl("context", "identity", "link", "-c", "demo", "--all")
 
     assert sent(server, f"{IDENTITIES}/link").json == {"identity": FOUNDER, "all": True}
     assert "\u2588" in done.out
+    assert "\u2588" not in narrow.out
+    assert CODE in narrow.out
+    assert "columns" in narrow.err
 
 
 @pytest.mark.parametrize("way", ["argument", "file", "standard input", "prompt"])

@@ -1,11 +1,15 @@
 """A second device over HTTP: `/admin-api/contexts/…/link`, `unlink` and one identity."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.kv_store import kv_store_bytecode
+from tests.node_world import eventually
 from tests.served_node import Member, ServedNode, network, served_node
+from websockets.sync.client import connect
 
 OTHER_KEY = "4vJ9JU1bJJE96FWSJKvHsmmFADCg4gpZQff4P3bkLKi"
 
@@ -152,3 +156,25 @@ def test_a_used_or_damaged_code_is_refused_and_not_repeated(
     assert (used.status, used.code) == (403, "peer_refused")
     assert (damaged.status, damaged.code) == (400, "bad_link_code")
     assert code[10:60] not in used.text + damaged.text
+
+
+def test_tokens_and_subscriptions_of_a_device_work_and_end_with_its_unlinking(tmp_path: Path) -> None:
+    with (
+        network() as joined,
+        served_node(tmp_path, joined, mode="proxy", name="one") as node,
+        served_node(tmp_path, joined, mode="embedded", name="two") as other,
+    ):
+        mine = node.create(node.install(kv_store_bytecode()))
+        device = Member(context=mine.context, key=link(node, other, mine))
+        token = other.mint("context:execute", bound_to=device)
+        url = f"ws://127.0.0.1:{other.server.port}/ws?token={token}"
+        with connect(url) as socket:
+            socket.send(json.dumps({"id": 1, "method": "subscribe", "params": {"contextIds": [mine.context]}}))
+            assert "result" in json.loads(socket.recv(timeout=10))
+            node.call(mine, "set", {"key": "a", "value": "b"})
+            assert json.loads(socket.recv(timeout=10))["result"]["contextId"] == mine.context
+        assert other.call(device, "get", {"key": "a"}, token=token).json["result"]["output"] == "b"
+
+        node.data("POST", f"contexts/{mine.context}/identities/unlink", {"identity": mine.key, "key": device.key})
+
+        eventually(lambda: other.call(device, "get", {"key": "a"}, token=token).status == 401)

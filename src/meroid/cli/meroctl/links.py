@@ -5,6 +5,7 @@ others on the machine can see while the command runs.
 """
 
 import getpass
+import shutil
 import sys
 from pathlib import Path
 from typing import Final
@@ -20,6 +21,7 @@ from meroid.client.answers import items_at, text_at, value_at
 _YES: Final = frozenset({"y", "yes"})
 _MOST_CODE_BYTES: Final = 4096
 _MINUTES: Final = 10
+_BORDER: Final = 2
 
 
 def link_identity(session: Session) -> None:
@@ -94,10 +96,15 @@ def _offer(session: Session) -> None:
 
 
 def _draw(code: str) -> None:
-    """The code for a camera; half blocks, so that it fits a terminal."""
+    """The code for a camera, in half blocks; a picture that the terminal would break can't be read."""
     import segno  # noqa: PLC0415 - loading it takes longer than what most commands do
 
-    segno.make_qr(code, error="l").terminal(out=sys.stdout, border=2, compact=True)
+    picture = segno.make_qr(code, error="l")
+    width = picture.symbol_size(border=_BORDER)[0]
+    if width <= shutil.get_terminal_size().columns:
+        picture.terminal(out=sys.stdout, border=_BORDER, compact=True)
+    else:
+        sys.stderr.write(f"a terminal of {width} columns would show the code as a picture, too\n")
 
 
 def _take(session: Session) -> None:
