@@ -36,6 +36,7 @@ class Play:
             self.story.tell(self.story.founder.grant(self.story[name], Capability.MANAGE_MEMBERS))
             self.story.tell(self.story.founder.grant(self.story[name], Capability.INVITE))
         self.newcomers = 0
+        self.devices: dict[str, list[Person]] = {}
 
     @property
     def everybody(self) -> list[Person]:
@@ -72,7 +73,8 @@ class Play:
                 case "claim":
                     self.say(person.link(other))
                 case "unlink":
-                    self.say(person.unlink(other))
+                    mine = self.devices.get(person.name)
+                    self.say(person.unlink(mine[target % len(mine)] if mine and choice % 4 else other))
                 case _:
                     person.hear(self.story.said[: max(1, choice * len(self.story.said) // 30)])
         except NotAMemberError:
@@ -86,6 +88,7 @@ class Play:
         device, member = self.newcomer(), main.ledger.state.members.get(main.key)
         self.say(main.link(device, wanted & member.capabilities if member else wanted))
         device.hear(self.story.said)
+        self.devices.setdefault(main.name, []).append(device)
 
     def bring_in(self, inviter: Person) -> None:
         newcomer = self.newcomer()
