@@ -25,7 +25,9 @@ def list_members(session: Session) -> None:
         if error.refusal.code not in {"", "no_such_path"}:
             raise
         body = session.routes.context_identities(context_id)
-        rows = [(str(key), "not told by this node", None) for key in items_at(body, "data", "identities")]
+        rows: list[tuple[str, str, str | None]] = [
+            (str(key), "not told by this node", None) for key in items_at(body, "data", "identities")
+        ]
     else:
         rows = [_member_row(item) for item in items_at(body, "data", "members")]
     if not rows or session.output.json_format:
