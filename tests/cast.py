@@ -26,15 +26,17 @@ from meroid.ledger.operation import (
     Invite,
     Join,
     Leave,
+    Link,
     MemberKeys,
     Policy,
     Remove,
     Revoke,
     Rotate,
+    Unlink,
     VerifiedOperation,
 )
 from meroid.ledger.verdict import Verdict
-from meroid.ledger.verify import invitation_proof_message, sign_operation
+from meroid.ledger.verify import invitation_proof_message, link_proof_message, sign_operation
 
 GENERATIONS_PLAYED = 4
 APPLICATION = Binding(
@@ -133,6 +135,19 @@ class Person:
         except NotAMemberError:
             self.generation -= 1
             raise
+
+    def agree(self, main: Person) -> bytes:
+        """What a device signs to be linked to the membership of a main key."""
+        return self.signer.sign(link_proof_message(main.ledger.context_id, main.key, self.key, self.keys))
+
+    def link(self, device: Person, capabilities: Iterable[Capability] = ON_JOINING) -> VerifiedOperation:
+        """Link a device that agrees."""
+        return self.say(
+            Link(key=device.key, keys=device.keys, capabilities=frozenset(capabilities), proof=device.agree(self))
+        )
+
+    def unlink(self, device: Person, frontier: tuple[OperationId, ...] = ()) -> VerifiedOperation:
+        return self.say(Unlink(key=device.key, frontier=frontier))
 
     def rekey(self) -> VerifiedOperation:
         key = epoch.new_epoch_key()

@@ -25,6 +25,7 @@ from meroid.ledger.operation import (
     Invite,
     Join,
     Leave,
+    Link,
     MemberKeys,
     Operation,
     Policy,
@@ -32,6 +33,7 @@ from meroid.ledger.operation import (
     Remove,
     Revoke,
     Rotate,
+    Unlink,
     VerifiedOperation,
 )
 from meroid.ledger.verify import sign_operation
@@ -67,6 +69,8 @@ BODIES: dict[str, Body] = {
     "remove": Remove(member=OTHER, frontier=(ONE, TWO), cascade=(PublicKey(b"k" * 32),)),
     "leave": Leave(),
     "rotate": Rotate(previous=OTHER, keys=KEYS, frontier=(TWO,)),
+    "link": Link(key=OTHER, keys=KEYS, capabilities=ON_JOINING, proof=b"p" * 64),
+    "unlink": Unlink(key=OTHER, frontier=(ONE,)),
     "first rekey": Rekey(epoch=EPOCH, wraps=((OTHER, b"w" * 80),), previous=None),
     "rekey": Rekey(epoch=EPOCH, wraps=((OTHER, b"w" * 80),), previous=(EpochId(b"f" * 32), b"s" * 48)),
     "delta": Delta(nonce=b"d" * 12, ciphertext=b"ciphertext"),

@@ -32,6 +32,7 @@ from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.keys_api import KeysApi
+from meroid.http.links_api import LinksApi
 from meroid.http.peers import is_loopback_name
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
@@ -50,6 +51,7 @@ from meroid.service.authorship import Authorship, member_of
 from meroid.service.backups import BackupService
 from meroid.service.challenges import ChallengeService
 from meroid.service.contexts import ContextService
+from meroid.service.entry import Entry
 from meroid.service.execution import ExecutionService
 from meroid.service.feed import EventFeed
 from meroid.service.gate import Gate
@@ -57,12 +59,14 @@ from meroid.service.intake import Intake
 from meroid.service.joining import JoiningService
 from meroid.service.key_logs import KeyLogs
 from meroid.service.keyring import KeyRing
+from meroid.service.link_codes import LinkOffers
+from meroid.service.linking import LinkingService
 from meroid.service.login import LoginService
 from meroid.service.ports.transport import Transport
 from meroid.service.projection import Projector
 from meroid.service.proofs import Proofs
 from meroid.service.replica import Replica, Replicas
-from meroid.service.replication import ReplicationService
+from meroid.service.replication import ReplicationService, Told
 from meroid.service.returning import ReturnService
 from meroid.service.root_keys import RootKeyService
 from meroid.service.rotation import RotationService
@@ -202,39 +206,50 @@ class RunningNode:
     def __init__(self, node: Node, own_account: AccountId, transport: Transport) -> None:
         self.node = node
         self.transport = transport
-        settings, store, keys, clock = node.settings, node.store, node.keys, node.clock
+        store, keys, clock = node.store, node.keys, node.clock
         runtime = WasmRuntime()
         self.feed = EventFeed()
         self.replicas = node.replicas
         intake = Intake(store, self.replicas, keys, Projector(runtime), self.feed, _alarm, _void)
         authorship = Authorship(intake, keys, self._announce)
         self.applications = ApplicationService(store, runtime)
-        server = PeerServer(store, intake, authorship, transport, clock)
+        offers = LinkOffers()
+        server = PeerServer(store, intake, authorship, offers, transport, clock)
         self.replication = ReplicationService(
-            store, self.replicas, keys, intake, self.applications, server, transport, clock, self._synced, _trouble
-        )
-        self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
-        self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
-        self.joining = JoiningService(store, self.replicas, keys, authorship, self.replication, transport, clock)
-        self.rotation = RotationService(store, self.replicas, keys, authorship)
-        self.returning = ReturnService(
             store,
             self.replicas,
             keys,
-            self.joining,
-            self.replication,
-            self.rotation,
+            intake,
+            self.applications,
+            server,
+            offers,
             transport,
             clock,
-            _trouble,
+            Told(synced=self._synced, trouble=_trouble),
+        )
+        self.contexts = ContextService(store, self.replicas, keys, runtime, authorship, self.replication)
+        self.execution = ExecutionService(store, self.replicas, keys, runtime, intake, authorship, self._announce)
+        entry = Entry(store, self.replicas, keys, self.replication, transport, clock)
+        self.joining = JoiningService(self.replicas, keys, authorship, entry, transport)
+        self.linking = LinkingService(
+            store, self.replicas, keys, authorship, self.contexts, entry, self.replication, offers, transport
+        )
+        self.rotation = RotationService(store, self.replicas, keys, authorship)
+        self.returning = ReturnService(
+            store, self.replicas, keys, entry, self.replication, self.rotation, transport, clock, _trouble
         )
         self.accounts = AccountService(store, keys, node.key_logs, self.replicas)
+        self.application = self._serve(own_account)
+
+    def _serve(self, own_account: AccountId) -> HttpApplication:
+        """What answers over HTTP; in proxy mode everybody who reaches it acts for the node's own account."""
+        settings = self.node.settings
         embedded = settings.auth_mode == "embedded"
         own_principal: Callable[[], Principal] = lambda: Principal.node(own_account)  # noqa: E731  # named by its use
-        self.application = HttpApplication(
+        return HttpApplication(
             self._endpoints(embedded=embedded),
-            guard=Guard(node.gate, own_principal=None if embedded else own_principal),
-            clock=clock,
+            guard=Guard(self.node.gate, own_principal=None if embedded else own_principal),
+            clock=self.node.clock,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
                 allowed_hosts=settings.allowed_hosts,
@@ -252,6 +267,7 @@ class RunningNode:
         endpoints = [
             *health_endpoints(health),
             *ContextsApi(contexts=self.contexts, joining=self.joining, rotation=self.rotation, gate=gate).endpoints(),
+            *LinksApi(linking=self.linking, contexts=self.contexts, gate=gate).endpoints(),
             *ApplicationsApi(applications=self.applications, peers=self.transport.peers).endpoints(),
             *AccountsApi(accounts=self.accounts, returning=self.returning, rotate_after_days=days).endpoints(),
             *AliasesApi(aliases=aliases).endpoints(),

@@ -27,6 +27,7 @@ PAGE_BYTES = Limit("page_bytes", 4 * 1024 * 1024, "bytes", "a page of history fi
 CONTEXT_ENDPOINTS = Limit(
     "context_endpoints", 32, "addresses", "some of its members' nodes are found again through these"
 )
+LINK_OFFERS = Limit("link_offers", 16, "offers", "nobody brings in more devices at once")
 CONTEXT_QUEUE = Limit("context_queue", 256, "calls", "a context that is slower than its callers says so")
 JSON_DEPTH = Limit("json_depth", 128, "levels", "deeper JSON exhausts the stack of whoever walks it")
 HTTP_HEAD = Limit("http_head", 64 * 1024, "bytes", "request line and headers; tokens take a few kB of it")

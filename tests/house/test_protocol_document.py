@@ -21,18 +21,20 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from meroid.account.client_keys import ClientKeyPath
 from meroid.account.seed import Seed
 from meroid.clock import SystemClock
-from meroid.ids import ContextId, OperationId
+from meroid.ids import ContextId, Id32, OperationId
 from meroid.keys.public import PublicKey
 from meroid.keys.sealing import SealingKey
 from meroid.keys.signer import Secret
 from meroid.ledger import epoch as epochs
 from meroid.ledger.codec import encode_operation
-from meroid.ledger.operation import Kind, Rekey
-from meroid.ledger.verify import read_operation
-from meroid.service.invitations import decode_ticket, door_of, encode_ticket, invitation_secret
+from meroid.ledger.operation import Kind, MemberKeys, Rekey
+from meroid.ledger.verify import link_proof_message, read_operation
+from meroid.service.invitations import decode_ticket, encode_ticket, invitation_secret
+from meroid.service.link_codes import decode_link_code, holder_key, prove_holder
 from meroid.service.payload import DeltaPayload
 from meroid.service.peering import Desk, ProvenAsker
 from meroid.service.ports.runtime import GuestEvent
+from meroid.service.tickets import door_of
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "protocol.md").read_text("utf-8")
@@ -95,6 +97,8 @@ BODIES: dict[Kind, list[dict[int, Any]]] = {
     Kind.REMOVE: [{1: an_id("bob"), 2: [an_id("last")], 3: [an_id("cy")]}],
     Kind.LEAVE: [{}],
     Kind.ROTATE: [{1: an_id("bob"), 2: KEYS, 3: [an_id("last")]}],
+    Kind.LINK: [{1: an_id("phone"), 2: KEYS, 3: [1, 2], 4: bytes(64)}],
+    Kind.UNLINK: [{1: an_id("phone"), 2: [an_id("last")]}],
     Kind.REKEY: [{1: an_id("epoch"), 2: [[ME, bytes(80)]]}, {1: an_id("e"), 2: [[ME, b""]], 3: [an_id("d"), b""]}],
     Kind.DELTA: [{1: bytes(12), 2: b"ciphertext"}],
 }
@@ -217,6 +221,29 @@ def test_a_ticket_by_the_document_is_taken_and_ours_is_the_same() -> None:
     assert encode_ticket(ticket) == text
     assert door_of(grant).topic == h("meroid/door-topic/v1", grant)[:16].hex()
     assert door_of(grant).handle == h("meroid/door-handle/v1", grant)[:16].hex()
+
+
+def test_a_link_code_by_the_document_is_taken_and_ours_is_the_same() -> None:
+    offer, salt = an_id("offer"), b"s" * 32
+    fields: dict[int, Any] = {1: offer, 2: ME, 3: KEYS[1], 4: [], 5: 1_700_000_000_000, 6: 600}
+    signature = sign(SIGNER, "meroid/link-ticket/v1", cbor([bytes(C), fields]))
+    content = cbor({1: bytes(C), 2: {**fields, 7: signature}, 3: salt})
+    text = "l1." + base64.urlsafe_b64encode(content).decode().rstrip("=")
+
+    code = decode_link_code(text)
+
+    assert (code.ticket.context_id, code.ticket.grant, code.ticket.inviter, code.salt) == (C, offer, ME, salt)
+    assert code.text == text
+    holder = nacl.signing.SigningKey(h("meroid/link-secret/v1", salt))
+    assert holder_key(salt) == bytes(holder.verify_key)
+    assert prove_holder(salt, Id32(offer), PublicKey(ME)) == sign(holder, "meroid/link-holder/v1", cbor([offer, ME]))
+
+
+def test_the_proof_of_a_link_is_as_the_document_says() -> None:
+    keys = MemberKeys(sealing=KEYS[1], next_keys=KEYS[2])
+    message = b"meroid/link-proof/v1\x00" + cbor([bytes(C), an_id("author"), ME, KEYS[1], KEYS[2]])
+
+    assert link_proof_message(C, PublicKey(an_id("author")), PublicKey(ME), keys) == message
 
 
 def test_the_secret_of_an_open_invitation_is_as_the_document_says() -> None:

@@ -8,15 +8,20 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from tests.cast import GENERATIONS_PLAYED, Person, Story, deliver
 
 from meroid.ids import OperationId
+from meroid.keys.public import PublicKey
 from meroid.ledger.authoring import NotAMemberError, compose
-from meroid.ledger.capability import Capability
+from meroid.ledger.capability import ON_JOINING, Capability
 from meroid.ledger.ledger import Ledger
 from meroid.ledger.operation import Join, VerifiedOperation
 from meroid.ledger.verdict import Verdict
 from meroid.ledger.verify import sign_operation
 
 NAMES = ("ann", "bob", "cat")
-ACTIONS = ("write", "rekey", "grant", "revoke", "remove", "leave", "rotate", "invite", "open", "again", "next", "hear")
+ACTIONS = (
+    *("write", "rekey", "grant", "revoke", "remove", "leave", "rotate", "invite", "open", "again", "next", "hear"),
+    *("link", "claim", "unlink"),
+)
+CAPABILITY_SETS = (frozenset(Capability), ON_JOINING, frozenset({Capability.READ, Capability.MANAGE_MEMBERS}))
 SLOW = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -31,12 +36,13 @@ class Play:
             self.story.tell(self.story.founder.grant(self.story[name], Capability.MANAGE_MEMBERS))
             self.story.tell(self.story.founder.grant(self.story[name], Capability.INVITE))
         self.newcomers = 0
+        self.devices: dict[str, list[Person]] = {}
 
     @property
     def everybody(self) -> list[Person]:
         return [self.story.founder, *self.story.people.values()]
 
-    def act(self, actor: int, action: str, target: int, choice: int) -> None:  # noqa: C901  # one line for each action
+    def act(self, actor: int, action: str, target: int, choice: int) -> None:  # noqa: C901, PLR0912  # one line for each action
         person = self.everybody[actor % len(self.everybody)]
         other = self.everybody[target % len(self.everybody)]
         capability = list(Capability)[choice % len(Capability)]
@@ -62,6 +68,13 @@ class Play:
                     self.bring_back(person, other, ahead=int(action == "next"))
                 case "open":
                     self.bring_in_openly(person)
+                case "link":
+                    self.link(person, CAPABILITY_SETS[choice % len(CAPABILITY_SETS)])
+                case "claim":
+                    self.say(person.link(other))
+                case "unlink":
+                    mine = self.devices.get(person.name)
+                    self.say(person.unlink(mine[target % len(mine)] if mine and choice % 4 else other))
                 case _:
                     person.hear(self.story.said[: max(1, choice * len(self.story.said) // 30)])
         except NotAMemberError:
@@ -69,6 +82,13 @@ class Play:
 
     def say(self, operation: VerifiedOperation) -> None:
         self.story.said.append(operation)
+
+    def link(self, main: Person, wanted: frozenset[Capability]) -> None:
+        """A device that may as much of this as its member, and hears that it is linked."""
+        device, member = self.newcomer(), main.ledger.state.members.get(main.key)
+        self.say(main.link(device, wanted & member.capabilities if member else wanted))
+        device.hear(self.story.said)
+        self.devices.setdefault(main.name, []).append(device)
 
     def bring_in(self, inviter: Person) -> None:
         newcomer = self.newcomer()
@@ -117,6 +137,13 @@ def judged(ledger: Ledger) -> dict[OperationId, Verdict]:
     return {node.operation_id: ledger.verdict(node.operation_id) for node in ledger.graph}
 
 
+def suspended(ledger: Ledger) -> dict[PublicKey, set[tuple[OperationId, PublicKey]]]:
+    return {
+        key: {(each.by.operation_id, each.line) for each in suspensions}
+        for key, suspensions in ledger.state.suspensions.items()
+    }
+
+
 @SLOW
 @given(MOVES, st.randoms(use_true_random=False))
 def test_every_order_of_arrival_gives_the_same_verdicts_and_members(
@@ -133,6 +160,8 @@ def test_every_order_of_arrival_gives_the_same_verdicts_and_members(
     assert judged(one) == judged(other)
     assert one.state.members == other.state.members
     assert (one.state.lines, one.state.rotated) == (other.state.lines, other.state.rotated)
+    assert one.state.links == other.state.links
+    assert suspended(one) == suspended(other)
     assert {e for e, known in one.state.epochs.items() if known.usable} == {
         e for e, known in other.state.epochs.items() if known.usable
     }
@@ -148,9 +177,28 @@ def test_nobody_is_without_rank_and_no_removed_key_is_a_member(moves: list[tuple
 
     ledger = deliver(None, play.story.said)
 
-    for key, member in ledger.state.members.items():
-        assert member.rank or key == play.story.founder.key
+    for member in ledger.state.members.values():
+        assert member.rank or (member.linked_to or member.line) == Person("founder").key
         assert ledger.verdict(member.admission).valid
+
+
+@SLOW
+@given(MOVES)
+def test_a_linked_key_is_there_only_with_its_member_and_may_no_more(moves: list[tuple[int, str, int, int]]) -> None:
+    play = Play()
+    for move in moves:
+        play.act(*move)
+
+    state = deliver(None, play.story.said).state
+
+    mains = {member.line: member for member in state.members.values() if member.linked_to is None}
+    for member in state.members.values():
+        if member.linked_to is not None:
+            main = mains[member.linked_to]
+            assert member.capabilities <= main.capabilities
+            assert member.rank == main.rank
+            assert state.main_key(member.key) == main.key
+            assert (member.key in state.suspensions) == (main.key in state.suspensions)
 
 
 @SLOW

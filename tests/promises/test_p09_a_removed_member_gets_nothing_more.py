@@ -39,8 +39,8 @@ from meroid.ledger.epoch import open_envelope, open_wrap, topic
 from meroid.ledger.operation import Delta, Operation, Rekey, Remove, VerifiedOperation
 from meroid.ledger.verify import read_operation
 from meroid.service import requests
-from meroid.service.invitations import door_of
 from meroid.service.peering import Channel, PeerRefusedError, ask_peer
+from meroid.service.tickets import door_of
 from meroid.sync.configuration import session_config
 from meroid.sync.endpoints import parse_endpoint
 from meroid.sync.keys import here_pattern, topic_key

@@ -141,6 +141,19 @@ class NodeRoutes:
     def rotate_identity(self, context_id: str, identity: str) -> object:
         return self.client.post(_path("contexts", context_id, "identities", "rotate"), {"identity": identity})
 
+    def show_identity(self, context_id: str, identity: str) -> object:
+        return self.client.get(_path("contexts", context_id, "identities", identity))
+
+    def offer_link(self, context_id: str, body: Mapping[str, object]) -> object:
+        return self.client.post(_path("contexts", context_id, "identities", "link"), dict(body))
+
+    def take_link(self, body: Mapping[str, object]) -> object:
+        return self.client.post(_path("contexts", "link"), dict(body))
+
+    def unlink_identity(self, context_id: str, identity: str, key: str) -> object:
+        body = {"identity": identity, "key": key}
+        return self.client.post(_path("contexts", context_id, "identities", "unlink"), body)
+
     def sync_context(self, context_id: str | None) -> object:
         """Ask the node to synchronise one context, or with None all of them."""
         return self.client.post(_path("contexts", "sync", *([] if context_id is None else [context_id])))

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from meroid.access.permissions import ADMIN, parse_permission
+from meroid.access.permissions import ADMIN, LIST_CONTEXTS, any_covers, parse_permission
+from meroid.access.principal import Principal
 from meroid.account.certificate import DelegationCertificate, certificate_text
 from meroid.account.client_keys import ClientKeyPath
 from meroid.account.proof import IdentityProof, proof_text
@@ -11,10 +12,10 @@ from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint, in_context
 from meroid.ids import AccountId, ContextId
 from meroid.service.accounts import AccountService, AccountView, ClientKeyView
+from meroid.service.gate import OutsideBindingError, PermissionDeniedError
 from meroid.service.returning import Returned, ReturnService
 from meroid.wire import account_api as shapes
 
-_SEE: Final = parse_permission("keys:list")
 _EXECUTE: Final = parse_permission("context:execute")
 _ACCOUNT: Final = "/admin-api/account"
 
@@ -40,9 +41,9 @@ class AccountsApi:
         admin = Requires(ADMIN)
         resume = "/admin-api/contexts/{context_id}/identities/resume"
         return [
-            Endpoint("GET", _ACCOUNT, self.show, Requires(_SEE)),
-            Endpoint("GET", f"{_ACCOUNT}/client-keys", self.client_keys, Requires(_SEE)),
-            Endpoint("GET", f"{_ACCOUNT}/key-log", self.key_log, Requires(_SEE)),
+            Endpoint("GET", _ACCOUNT, self.show, SignedIn()),
+            Endpoint("GET", f"{_ACCOUNT}/client-keys", self.client_keys, SignedIn()),
+            Endpoint("GET", f"{_ACCOUNT}/key-log", self.key_log, SignedIn()),
             Endpoint("POST", f"{_ACCOUNT}/rotate", self.rotate, admin),
             Endpoint("POST", f"{_ACCOUNT}/prove", self.prove, admin),
             Endpoint("POST", f"{_ACCOUNT}/delegations", self.delegate, admin),
@@ -57,15 +58,18 @@ class AccountsApi:
 
     def show(self, request: ApiRequest) -> ApiResponse:
         """One's own account."""
+        _check_may_see(request.principal)
         return ApiResponse.data(_account(self._accounts.show(request.principal)))
 
     def client_keys(self, request: ApiRequest) -> ApiResponse:
         """One's own client keys, oldest first."""
+        _check_may_see(request.principal)
         listed = [_client_key(each) for each in self._accounts.client_keys(request.principal)]
         return ApiResponse.data({"clientKeys": listed, "rotateAfterDays": self._rotate_after_days})
 
     def key_log(self, request: ApiRequest) -> ApiResponse:
         """The entries of one's own key log, base64url."""
+        _check_may_see(request.principal)
         return ApiResponse.data({"entries": shapes.base64_texts(self._accounts.key_log(request.principal))})
 
     def rotate(self, request: ApiRequest) -> ApiResponse:
@@ -135,6 +139,18 @@ class AccountsApi:
         """Let a disabled account log in again."""
         self._accounts.enable(request.principal, request.id_param("account_id", AccountId), request.at)
         return ApiResponse.data(None)
+
+
+def _check_may_see(principal: Principal) -> None:
+    """An account's keys tell of all its contexts, so only who may list them all sees them.
+
+    Raises:
+        OutsideBindingError, PermissionDeniedError: the token reaches less.
+    """
+    if principal.is_bound or any(each.is_binding for each in principal.held):
+        raise OutsideBindingError("this token acts in one context, and an account is more")
+    if not any_covers(principal.held, LIST_CONTEXTS):
+        raise PermissionDeniedError(f"this token doesn't hold {LIST_CONTEXTS} for all contexts")
 
 
 _LOCAL: Final = ("backup", "restore", "recover")

@@ -29,10 +29,11 @@ from meroid.ledger.operation import Grant, Remove, Revoke
 from meroid.service.catching_up import SyncIncompleteError
 from meroid.service.contexts import Change, ContextService, ContextView, Founding
 from meroid.service.gate import Gate, PermissionDeniedError
-from meroid.service.invitations import Ticket, decode_ticket, encode_ticket
+from meroid.service.invitations import decode_ticket, encode_ticket
 from meroid.service.joining import JoiningService, WrongInviteeError
 from meroid.service.replica import ContextNotFoundError
 from meroid.service.rotation import RotationService
+from meroid.service.tickets import Ticket
 from meroid.wire import admin_api as shapes, invitations as wire
 from meroid.wire.envelope import Envelope
 from meroid.wire.json_body import decode_json
@@ -120,15 +121,18 @@ class ContextsApi:
 
         def listed(who: Principal, which: ContextId) -> object:
             owned = set(self._contexts.owned(who, which))
+            members = self._contexts.members(who, which)
+            mains = {member.line: member.key for member in members if member.linked_to is None}
             return {
                 "members": [
                     shapes.MemberData(
                         public_key=str(member.key),
                         capabilities=shapes.names_of(member.capabilities),
-                        rank=[*member.rank],
+                        rank=shapes.rank_numbers(member.rank),
                         owned=member.key in owned,
+                        linked_to=msgspec.UNSET if member.linked_to is None else str(mains[member.linked_to]),
                     )
-                    for member in self._contexts.members(who, which)
+                    for member in members
                 ]
             }
 

@@ -27,6 +27,7 @@ from meroid.ledger.operation import (
     Join,
     Kind,
     Leave,
+    Link,
     MemberKeys,
     Operation,
     Policy,
@@ -34,6 +35,7 @@ from meroid.ledger.operation import (
     Remove,
     Revoke,
     Rotate,
+    Unlink,
     UnverifiedOperation,
 )
 
@@ -188,8 +190,8 @@ def _encode_body(body: Body) -> dict[int, Encodable]:
             return {1: body.member, 2: body.frontier, 3: body.cascade}
         case Leave():
             return {}
-        case Rotate():
-            return {1: body.previous, 2: _encode_keys(body.keys), 3: body.frontier}
+        case Rotate() | Link() | Unlink():
+            return _encode_own_keys(body)
         case Rekey():
             return _present({1: body.epoch, 2: body.wraps, 3: body.previous})
         case Delta():
@@ -202,10 +204,20 @@ def _encode_entrance(body: Genesis | Invite | Join) -> dict[int, Encodable]:
             policy: dict[int, Encodable] = {1: body.policy.voices}
             return {1: _encode_keys(body.keys), 2: body.nonce, 3: policy, 4: _encode_binding(body.application)}
         case Invite():
-            capabilities = sorted(_NUMBER[capability] for capability in body.capabilities)
+            capabilities = _encode_capabilities(body.capabilities)
             return _present({1: body.invitee, 2: body.secret_key, 3: capabilities, 4: body.uses})
         case Join():
             return _present({1: body.invitation, 2: _encode_keys(body.keys), 3: body.proof})
+
+
+def _encode_own_keys(body: Rotate | Link | Unlink) -> dict[int, Encodable]:
+    match body:
+        case Rotate():
+            return {1: body.previous, 2: _encode_keys(body.keys), 3: body.frontier}
+        case Link():
+            return {1: body.key, 2: _encode_keys(body.keys), 3: _encode_capabilities(body.capabilities), 4: body.proof}
+        case Unlink():
+            return {1: body.key, 2: body.frontier}
 
 
 def _present(fields: dict[int, Encodable]) -> dict[int, Encodable]:
@@ -214,6 +226,10 @@ def _present(fields: dict[int, Encodable]) -> dict[int, Encodable]:
 
 def _encode_keys(keys: MemberKeys) -> dict[int, Encodable]:
     return {1: keys.sealing, 2: keys.next_keys}
+
+
+def _encode_capabilities(capabilities: frozenset[Capability]) -> list[int]:
+    return sorted(_NUMBER[capability] for capability in capabilities)
 
 
 def _encode_binding(binding: Binding) -> dict[int, Encodable]:
@@ -243,14 +259,10 @@ def _decode_invite(value: Value) -> Invite:
     invitee, secret_key = _optional(fields, 1, PublicKey), _optional(fields, 2, PublicKey)
     if (invitee is None) == (secret_key is None):
         raise _Shape("an invitation names a key or has a secret")
-    numbers = fields[3]
-    if not isinstance(numbers, list) or not numbers or numbers != sorted(set(map(_number, numbers))):
-        raise _Shape("capabilities")
     uses = None if 4 not in fields else _int(fields[4], "uses", least=1)
     if invitee is not None and uses != 1:
         raise _Shape("an invitation for a named key has one use")
-    capabilities = frozenset(_capability(number) for number in numbers)
-    return Invite(invitee=invitee, secret_key=secret_key, capabilities=capabilities, uses=uses)
+    return Invite(invitee=invitee, secret_key=secret_key, capabilities=_capabilities(fields[3]), uses=uses)
 
 
 def _decode_join(value: Value) -> Join:
@@ -300,6 +312,24 @@ def _decode_rotate(value: Value) -> Rotate:
     )
 
 
+def _decode_link(value: Value) -> Link:
+    fields = _map(value, "link", required={1, 2, 3, 4})
+    return Link(
+        key=_id(fields[1], "key", PublicKey),
+        keys=_decode_keys(fields[2]),
+        capabilities=_capabilities(fields[3]),
+        proof=_bytes(fields[4], "proof", SIGNATURE_BYTES),
+    )
+
+
+def _decode_unlink(value: Value) -> Unlink:
+    fields = _map(value, "unlink", required={1, 2})
+    return Unlink(
+        key=_id(fields[1], "key", PublicKey),
+        frontier=_ids(fields[2], "frontier", OperationId, limits.OPERATION_PARENTS.value),
+    )
+
+
 def _decode_rekey(value: Value) -> Rekey:
     fields = _map(value, "rekey", required={1, 2}, optional={3})
     wraps = fields[2]
@@ -330,6 +360,8 @@ _DECODE: Final[dict[Kind, Callable[[Value], Body]]] = {
     Kind.REMOVE: _decode_remove,
     Kind.LEAVE: _decode_leave,
     Kind.ROTATE: _decode_rotate,
+    Kind.LINK: _decode_link,
+    Kind.UNLINK: _decode_unlink,
     Kind.REKEY: _decode_rekey,
     Kind.DELTA: _decode_delta,
 }
@@ -368,6 +400,12 @@ def _int(value: Value, name: str, *, least: int) -> int:
 
 def _number(value: Value) -> int:
     return _int(value, "capability", least=1)
+
+
+def _capabilities(value: Value) -> frozenset[Capability]:
+    if not isinstance(value, list) or not value or value != sorted(set(map(_number, value))):
+        raise _Shape("capabilities")
+    return frozenset(_capability(number) for number in value)
 
 
 def _capability(value: Value) -> Capability:

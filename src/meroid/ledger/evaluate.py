@@ -2,20 +2,22 @@
 
 1. Take the operations of the cut that their own cut allowed (rule 1).
 2. Put the decisions in order: by the rank of their author, shorter first, then smaller; at one rank
-   its rotations, the latest generation first, its leave, then the others by `seq` (rule 5). One that relies on a grant stands at the rank of
+   the rotations of its main key, the latest generation first, its leave, its unlinkings, the rotations of
+   its linked keys, then the others by `seq`, those of a linked key by that of its link and then their own
+   (rule 5; decision 0014). One that relies on a grant stands at the rank of
    whoever gave it, if that is the more junior one (decision 0013). Threshold decisions stand before
    the lone ones of a rank; this version has no kinds for them yet.
 3. Go through once: a decision takes effect unless it, or what it rests on, is void by an earlier one.
 4. Apply the rest in causal order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from meroid.ids import EpochId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.capability import ALL, Capability
-from meroid.ledger.graph import Node, OperationGraph, Rank
+from meroid.ledger.graph import Node, OperationGraph, Rank, Step
 from meroid.ledger.operation import (
     Admit,
     Genesis,
@@ -23,17 +25,19 @@ from meroid.ledger.operation import (
     Invite,
     Join,
     Leave,
+    Link,
     MemberKeys,
     Rekey,
     Remove,
     Revoke,
     Rotate,
+    Unlink,
 )
-from meroid.ledger.standing import Standings
+from meroid.ledger.standing import Standings, cuts_reaching
 from meroid.ledger.state import Cut, Epoch, Invitation, Member, MembershipState, Suspension
 from meroid.ledger.verdict import Verdict
 
-Decision = Remove | Revoke | Leave | Rotate
+Decision = Remove | Revoke | Leave | Rotate | Unlink
 
 
 def evaluate(graph: OperationGraph, mask: int) -> MembershipState:
@@ -43,13 +47,19 @@ def evaluate(graph: OperationGraph, mask: int) -> MembershipState:
     return _Builder(graph, standings, suspensions).build(allowed, fallen)
 
 
-def _order(node: Node) -> tuple[int, Rank, int, int, int, OperationId]:
-    place, generation = 2, 0
-    if isinstance(node.operation.body, Rotate):
-        place, generation = 0, -node.generation
-    elif isinstance(node.operation.body, Leave):
-        place = 1
-    return len(node.decided_at), node.decided_at, place, generation, node.operation.seq, node.operation_id
+def _order(node: Node) -> tuple[int, Rank, int, int, Step, OperationId]:
+    """Whatever can void a decision goes before it: what concerns the main key first, then what concerns linked ones."""
+    place, generation = 4, 0
+    match node.operation.body:
+        case Rotate():
+            place, generation = (0 if len(node.step) == 1 else 3), -node.generation
+        case Leave():
+            place = 1
+        case Unlink():
+            place = 2
+        case _:
+            pass
+    return len(node.decided_at), node.decided_at, place, generation, node.step, node.operation_id
 
 
 def _decide(
@@ -79,19 +89,26 @@ def _effects(graph: OperationGraph, node: Node) -> Iterable[Cut | Suspension]:
             yield _cut(graph, node, node.line, None, (node.operation_id,))
         case Rotate(frontier=frontier):
             yield _rotation(node, frontier)
+        case Unlink(key=key, frontier=frontier):
+            for line in node.targets[key]:
+                yield _cut(graph, node, line, None, frontier)
         case Revoke(member=member, capability=capability, frontier=frontier):
             for line in node.targets[member]:
                 yield _cut(graph, node, line, capability, frontier)
-        case Remove(member=member, frontier=frontier) if node.suspends:
-            for line in node.targets[member]:
-                yield Suspension(by=node, line=line, tips=(*frontier, *graph.last_in_past(node, line)))
-        case Remove(member=member, frontier=frontier, cascade=cascade):
-            for line in node.targets[member]:
-                yield _cut(graph, node, line, None, frontier)
-            for line in (line for below in cascade for line in node.targets[below]):
-                yield _cut(graph, node, line, None, ())
+        case Remove() as removal:
+            yield from _removal(graph, node, removal)
         case _:
             return
+
+
+def _removal(graph: OperationGraph, node: Node, removal: Remove) -> Iterable[Cut | Suspension]:
+    for line in node.targets[removal.member]:
+        if node.suspends:
+            yield Suspension(by=node, line=line, tips=(*removal.frontier, *graph.last_in_past(node, line)))
+        else:
+            yield _cut(graph, node, line, None, removal.frontier)
+    for line in (line for below in removal.cascade for line in node.targets[below]):
+        yield _cut(graph, node, line, None, ())
 
 
 def _cut(
@@ -122,13 +139,16 @@ def is_senior(one: Rank, other: Rank) -> bool:
     return (len(one), one) < (len(other), other)
 
 
-def _precedence(member: Member) -> tuple[int, Rank, int, OperationId]:
-    """Of two memberships the more senior goes first; equal ranks come only from forks."""
-    return len(member.rank), member.rank, -member.generation, member.admission
+def _precedence(member: Member) -> tuple[bool, int, Rank, int, OperationId]:
+    """Of two memberships of one key its own goes before one that it is linked to, then the more senior.
+
+    Equal ranks come only from forks.
+    """
+    return member.linked_to is not None, len(member.rank), member.rank, -member.generation, member.admission
 
 
 class _Builder:
-    """Step 4: applies what stands: entries first, then rotations by generation, then grants.
+    """Step 4: applies what stands: entries first, then links, rotations by generation, grants, and the linked keys' rights.
 
     None of these depends on a later one, and within each the order changes nothing; so concurrent
     ones give the same state however they came. Memberships go by line here, and by key outside.
@@ -147,6 +167,7 @@ class _Builder:
         self._lines: dict[PublicKey, PublicKey] = {}
         self._rotated: dict[PublicKey, PublicKey] = {}
         self._retired: set[PublicKey] = set()
+        self._links: dict[PublicKey, list[Node]] = {}
 
     def build(self, allowed: list[Node], fallen: dict[OperationId, Verdict]) -> MembershipState:
         genesis = allowed[0].operation.body
@@ -168,9 +189,13 @@ class _Builder:
                 grants.append((node, body))
             else:
                 self._apply(node)
+        for links in self._links.values():
+            for node in links:
+                self._link(node)
         self._rotate_all(rotations, fallen)
         for node, grant in grants:
             self._grant(node, grant)
+        self._share_rights()
         self._show_by_key()
         cuts = self._in_effect
         suspensions = self._open_suspensions()
@@ -186,6 +211,7 @@ class _Builder:
             lines=self._lines,
             rotated=self._rotated,
             retired=frozenset(self._retired),
+            links={key: frozenset(node.line for node in nodes) for key, nodes in self._links.items()},
         )
 
     def _apply(self, node: Node) -> None:
@@ -209,6 +235,8 @@ class _Builder:
                     self._use(invitation)
             case Admit(join=join):
                 self._admit(node, self._graph[join])
+            case Link(key=key):
+                self._links.setdefault(key, []).append(node)
             case Rekey(epoch=epoch):
                 self._rekeys[epoch] = node
             case _:
@@ -238,10 +266,19 @@ class _Builder:
                 )
 
     def _show_by_key(self) -> None:
-        """Members by their current key; where a key came into two memberships, the more senior is shown."""
-        for member in self._of_line.values():
+        """Members by their current key; where a key came into two memberships, the more senior is shown.
+
+        What is linked to a membership that isn't shown isn't shown either: nobody could speak for it.
+        """
+        mains = [member for member in self._of_line.values() if member.linked_to is None]
+        for member in mains:
             known = self._members.get(member.key)
             if known is None or _precedence(member) < _precedence(known):
+                self._members[member.key] = member
+        shown = {member.line for member in self._members.values()}
+        for member in self._of_line.values():
+            known = self._members.get(member.key)
+            if member.linked_to in shown and (known is None or _precedence(member) < _precedence(known)):
                 self._members[member.key] = member
         for key, member in self._members.items():
             if member.line == key:
@@ -256,7 +293,7 @@ class _Builder:
         assert isinstance(body, Join)  # noqa: S101  # own cut: an admit names a join
         offer = self._graph[body.invitation].operation.body
         assert isinstance(offer, Invite)  # noqa: S101  # own cut: a join names an invite
-        self._enter(node, join, (*node.rank, node.operation.seq), body.keys, offer.capabilities)
+        self._enter(node, join, (*node.rank, node.step), body.keys, offer.capabilities)
         self._use(body.invitation)
 
     def _enter(
@@ -264,7 +301,7 @@ class _Builder:
     ) -> None:
         """Make a member, unless a cut in effect ended this very admission; the most senior admission counts."""
         line = entrant.line
-        if any(cut.ends_membership and not self._graph.built_on(admission, cut.by) for cut in self._cuts(line)):
+        if self._ended(line, admission):
             return
         sources = {
             capability: frozenset({admission.operation_id})
@@ -281,14 +318,54 @@ class _Builder:
             next_keys=keys.next_keys,
             sources=sources,
         )
-        known = self._of_line.get(line)
+        self._keep(member)
+
+    def _ended(self, line: PublicKey, admission: Node) -> bool:
+        """Whether a cut in effect ended this very admission of a line; unlinking ends a link only."""
+        linked = isinstance(admission.operation.body, Link)
+        return any(
+            cut.ends_membership and not self._graph.built_on(admission, cut.by)
+            for cut in self._cuts(line)
+            if not cut.unlinks or (linked and admission.line == cut.by.line)
+        )
+
+    def _keep(self, member: Member) -> None:
+        known = self._of_line.get(member.line)
         if known is None or _precedence(member) < _precedence(known):
-            self._of_line[line] = member
+            self._of_line[member.line] = member
+
+    def _link(self, node: Node) -> None:
+        """A linked key exists while the very membership does that it was linked to."""
+        main, body = self._of_line.get(node.line), node.operation.body
+        assert isinstance(body, Link)  # noqa: S101  # filled from links only
+        if main is None or main.admission != node.operation.auth or self._ended(body.key, node):
+            return
+        self._keep(
+            Member(
+                key=body.key,
+                line=body.key,
+                generation=0,
+                admission=node.operation_id,
+                rank=main.rank,
+                linked_to=main.line,
+                sealing=body.keys.sealing,
+                next_keys=body.keys.next_keys,
+                sources={capability: frozenset() for capability in sorted(body.capabilities)},
+            )
+        )
+
+    def _share_rights(self) -> None:
+        """A linked key may what its link gives and its member still may; from the same grants."""
+        for line, member in self._of_line.items():
+            if member.linked_to is not None:
+                held = self._of_line[member.linked_to].sources
+                shared = {each: held[each] for each in member.sources if each in held}
+                self._of_line[line] = replace(member, sources=shared)
 
     def _grant(self, node: Node, grant: Grant) -> None:
         line, capability = node.targets[grant.member][0], grant.capability
         member = self._of_line.get(line)
-        if member is None or self._revoked(line, capability, node):
+        if member is None or member.linked_to is not None or self._revoked(line, capability, node):
             return
         sources = dict(member.sources)
         sources[capability] = sources.get(capability, frozenset()) | {node.operation_id}
@@ -314,7 +391,7 @@ class _Builder:
             if invitation.left != 0
             and not any(
                 cut.takes(Capability.INVITE) and not self._graph.follows(self._graph[operation_id], cut.by)
-                for cut in self._cuts(self._graph[operation_id].line)
+                for cut in cuts_reaching(self._graph, self._in_effect, self._graph[operation_id])
             )
         }
 
@@ -322,7 +399,7 @@ class _Builder:
         """Suspensions of members that weren't admitted anew since, and whose issuer managed members ever since."""
         standing: dict[PublicKey, tuple[Suspension, ...]] = {}
         for suspension in self._suspensions:
-            issuer = self._of_line.get(suspension.by.line)
+            issuer = self._of_line.get(self._graph.membership_line(suspension.by))
             target = self._of_line.get(suspension.line)
             if issuer is None or target is None or not issuer.may(Capability.MANAGE_MEMBERS):
                 continue
@@ -331,8 +408,21 @@ class _Builder:
                 for cut in self._cuts(issuer.line)
             )
             if not ended and not self._graph.built_on(self._graph[target.admission], suspension.by):
-                standing[target.key] = (*standing.get(target.key, ()), suspension)
+                of_links = tuple(self._of_links(suspension))
+                standing[target.key] = (*standing.get(target.key, ()), suspension, *of_links)
+                for each in of_links:
+                    linked = self._of_line.get(each.line)
+                    shown = None if linked is None else self._members.get(linked.key)
+                    if shown is not None and shown.admission == each.link:
+                        standing[shown.key] = (*standing.get(shown.key, ()), each)
         return standing
+
+    def _of_links(self, suspension: Suspension) -> Iterator[Suspension]:
+        """What a suspension means for each key that was ever linked to that membership, before or after."""
+        for line, links in self._links.items():
+            for link in (each for each in links if each.line == suspension.line):
+                tips = (*suspension.tips, *self._graph.last_in_past(suspension.by, line))
+                yield replace(suspension, line=line, tips=tips, link=link.operation_id)
 
     def _epochs(
         self, cuts: Mapping[PublicKey, tuple[Cut, ...]], suspensions: Mapping[PublicKey, tuple[Suspension, ...]]

@@ -15,10 +15,24 @@ from meroid.errors import ConflictError, InvalidInputError
 from meroid.ids import OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
-from meroid.ledger.operation import Admit, Join, Kind, Operation, Remove, Revoke, Rotate, VerifiedOperation
+from meroid.ledger.operation import (
+    Admit,
+    Join,
+    Kind,
+    Link,
+    Operation,
+    Remove,
+    Revoke,
+    Rotate,
+    Unlink,
+    VerifiedOperation,
+)
 from meroid.ledger.verdict import VALID, Verdict
 
-Rank = tuple[int, ...]
+Step = tuple[int, ...]
+"""The number of an operation in its membership: `(seq,)`, or `(seq of the link, its own seq)` of a linked key."""
+
+Rank = tuple[Step, ...]
 
 
 class MissingAncestorsError(ConflictError):
@@ -44,7 +58,7 @@ class Node:
     """An operation in its place.
 
     `bit` is zero for a delta. The rest is what the rules said at its own cut: its verdict, its
-    author's rank (for a named `join` the rank that it gives; rule 4), the operations that gave each
+    author's rank (for a named `join` the rank that it gives; rule 4) and its own step in it, the operations that gave each
     capability it relies on, the rank at which it is decided (rule 5), and whether a `remove` only
     suspends (rule 6). A line is a member's client key with all that it was rotated to; it is named by
     its first key, and `generation` counts the rotations before this key (rule 11). Both follow from the
@@ -60,6 +74,7 @@ class Node:
     line: PublicKey
     own: Verdict = VALID
     rank: Rank = ()
+    step: Step = ()
     sources: Mapping[Capability, frozenset[OperationId]] = field(default_factory=dict)
     decided_at: Rank = ()
     suspends: bool = False
@@ -277,8 +292,19 @@ class OperationGraph:
                 return True
         return False
 
+    def link_of(self, node: Node) -> Node | None:
+        """The `link` that made the author's key one of a membership; nothing for a main key."""
+        auth = node.operation.auth
+        admission = None if auth is None else self._nodes[auth]
+        return admission if admission is not None and isinstance(admission.operation.body, Link) else None
+
+    def membership_line(self, node: Node) -> PublicKey:
+        """The line of the main key for which the author speaks; its own line where that is a main key."""
+        link = self.link_of(node)
+        return node.line if link is None else link.line
+
     def built_on(self, admission: Node, decision: Node) -> bool:
-        """Whether the `invite` or `admit` behind an admission, or a `grant`, has a decision among its ancestors."""
+        """Whether the `invite` or `admit` behind an admission, a `link` or a `grant`, has a decision among its ancestors."""
         body = admission.operation.body
         return self.follows(self._nodes[body.invitation] if isinstance(body, Join) else admission, decision)
 
@@ -292,7 +318,12 @@ def _needs(operation: Operation) -> Iterator[OperationId]:
     if operation.auth is not None:
         yield operation.auth
     match operation.body:
-        case Remove(frontier=frontier) | Revoke(frontier=frontier) | Rotate(frontier=frontier):
+        case (
+            Remove(frontier=frontier)
+            | Revoke(frontier=frontier)
+            | Rotate(frontier=frontier)
+            | Unlink(frontier=frontier)
+        ):
             yield from frontier
         case Join(invitation=invitation):
             yield invitation

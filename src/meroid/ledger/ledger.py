@@ -201,7 +201,7 @@ class Ledger:
         verdict = self._standings.of(node)
         suspensions = (each for of_key in self._state.suspensions.values() for each in of_key)
         for suspension in suspensions if verdict.valid else ():
-            if suspension.line == node.line and not self._graph.on_chain(node, suspension.tips):
+            if suspension.concerns(node) and not self._graph.on_chain(node, suspension.tips):
                 return held("author_suspended", suspension.by.operation_id)
         return verdict
 

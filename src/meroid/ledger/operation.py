@@ -4,9 +4,9 @@ Three stages have three names. What is *well-formed* was decoded (`codec.decode_
 an `UnverifiedOperation`; what is *well-signed* passed `verify.verify_operation` and is a
 `VerifiedOperation`; what is *allowed* has the verdict `valid` in a `Ledger`.
 
-Kinds are numbered; a number is never reused and never changes its meaning. Numbers 10 to 16, 18
-and 19 belong to link, unlink, set_policy, set_application, propose, approve, reject, adopt
-and seal, which this version doesn't know and refuses as unknown.
+Kinds are numbered; a number is never reused and never changes its meaning. Numbers 12 to 16, 18
+and 19 belong to set_policy, set_application, propose, approve, reject, adopt and seal, which this
+version doesn't know and refuses as unknown.
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,8 @@ class Kind(IntEnum):
     REMOVE = 7
     LEAVE = 8
     ROTATE = 9
+    LINK = 10
+    UNLINK = 11
     REKEY = 17
     DELTA = 20
 
@@ -153,6 +155,27 @@ class Rotate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """Adds `key`, of another device, to the author's membership, with some of its capabilities.
+
+    `proof` is the signature of `key` over `verify.link_proof_message`: nobody is linked unasked.
+    """
+
+    key: PublicKey
+    keys: MemberKeys
+    capabilities: frozenset[Capability]
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unlink:
+    """Takes a linked key away; `frontier` names further last operations of it that stay."""
+
+    key: PublicKey
+    frontier: tuple[OperationId, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rekey:
     """A new epoch key, sealed for members; `previous` carries the key before it, sealed under the new one."""
 
@@ -169,7 +192,9 @@ class Delta:
     ciphertext: bytes
 
 
-Body: TypeAlias = Genesis | Invite | Join | Admit | Grant | Revoke | Remove | Leave | Rotate | Rekey | Delta
+Body: TypeAlias = (
+    Genesis | Invite | Join | Admit | Grant | Revoke | Remove | Leave | Rotate | Link | Unlink | Rekey | Delta
+)
 
 KIND_OF: dict[type[Body], Kind] = {
     Genesis: Kind.GENESIS,
@@ -181,6 +206,8 @@ KIND_OF: dict[type[Body], Kind] = {
     Remove: Kind.REMOVE,
     Leave: Kind.LEAVE,
     Rotate: Kind.ROTATE,
+    Link: Kind.LINK,
+    Unlink: Kind.UNLINK,
     Rekey: Kind.REKEY,
     Delta: Kind.DELTA,
 }

@@ -6,15 +6,29 @@ from typing import Final
 
 from meroid.ids import OperationId
 from meroid.keys.commitment import WrongNextKeysError, check_next_keys
-from meroid.keys.public import BadSignatureError, PublicKey, verify_signature
+from meroid.keys.public import BadPublicKeyError, BadSignatureError, PublicKey, verify_signature
 from meroid.ledger.capability import Capability
 from meroid.ledger.evaluate import is_senior
-from meroid.ledger.graph import Node, OperationGraph, Rank
-from meroid.ledger.operation import Admit, Body, Delta, Grant, Invite, Join, Leave, Rekey, Remove, Revoke, Rotate
+from meroid.ledger.graph import Node, OperationGraph, Rank, Step
+from meroid.ledger.operation import (
+    Admit,
+    Body,
+    Delta,
+    Grant,
+    Invite,
+    Join,
+    Leave,
+    Link,
+    Rekey,
+    Remove,
+    Revoke,
+    Rotate,
+    Unlink,
+)
 from meroid.ledger.standing import given_capabilities, needed_capability, relied_on
 from meroid.ledger.state import Invitation, Member, MembershipState
 from meroid.ledger.verdict import VALID, Verdict, void
-from meroid.ledger.verify import invitation_proof_message
+from meroid.ledger.verify import invitation_proof_message, link_proof_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +167,52 @@ def join_waits(asked: Asked) -> str | None:
 def target_is_member(asked: Asked) -> str | None:
     """Rights are given to, taken from and ended for members only."""
     assert isinstance(asked.body, Grant | Revoke | Remove)  # noqa: S101  # the table puts it here
-    return None if asked.body.member in asked.state.members else "target_not_a_member"
+    member = asked.state.members.get(asked.body.member)
+    if member is None:
+        return "target_not_a_member"
+    return None if member.linked_to is None else "target_is_linked"
+
+
+def author_is_main_key(asked: Asked) -> str | None:
+    """What concerns the membership itself is for its main key: linking, unlinking, leaving."""
+    member = asked.member
+    if member is None or member.linked_to is None:
+        return None
+    body = asked.body
+    own = isinstance(body, Remove) and asked.state.members[body.member].line == member.linked_to
+    return "not_the_main_key" if own or not isinstance(body, Remove) else None
+
+
+def key_is_new(asked: Asked) -> str | None:
+    """A key that was in the context before isn't linked: who ended that, and why, is not asked."""
+    assert isinstance(asked.body, Link)  # noqa: S101  # the table puts it here
+    key = asked.body.key
+    fault = _entry_fault(asked, key)
+    if fault is None and (key in asked.state.lines or any(cut.ends_membership for cut in asked.state.cuts_of(key))):
+        return "key_not_new"
+    return fault
+
+
+def linked_key_agrees(asked: Asked) -> str | None:
+    """The linked key signed that it wants to be linked to this main key, with these keys of its own."""
+    assert isinstance(asked.body, Link)  # noqa: S101  # the table puts it here
+    body = asked.body
+    message = link_proof_message(asked.graph.context_id, asked.node.author, body.key, body.keys)
+    try:
+        verify_signature(body.key.checked(), message, body.proof)
+    except (BadPublicKeyError, BadSignatureError):
+        return "bad_link_proof"
+    return None
+
+
+def key_is_linked_here(asked: Asked) -> str | None:
+    """Only the member itself takes its linked keys away; a frontier names operations of that key."""
+    assert isinstance(asked.body, Unlink)  # noqa: S101  # the table puts it here
+    linked = asked.state.members.get(asked.body.key)
+    if linked is None or linked.linked_to != asked.node.line:
+        return "not_linked_here"
+    of_key = all(asked.graph[tip].line == linked.line for tip in asked.body.frontier)
+    return None if of_key else "frontier_of_another"
 
 
 def capability_is_there(asked: Asked) -> str | None:
@@ -172,10 +231,11 @@ def revoker_is_senior(asked: Asked) -> str | None:
 
 
 def frontier_is_of_target(asked: Asked) -> str | None:
-    """A frontier names operations of the member whom it is about."""
+    """A frontier names operations of the member whom it is about, of its main key or of a linked one."""
     assert isinstance(asked.body, Revoke | Remove)  # noqa: S101  # the table puts it here
     line = asked.state.members[asked.body.member].line
-    of_target = all(asked.graph[tip].line == line for tip in asked.body.frontier)
+    lines = {line, *(linked.line for linked in asked.state.linked_keys(line))} if asked.body.frontier else set()
+    of_target = all(asked.graph[tip].line in lines for tip in asked.body.frontier)
     return None if of_target else "frontier_of_another"
 
 
@@ -195,7 +255,8 @@ def next_key_was_committed(asked: Asked) -> str | None:
     except WrongNextKeysError:
         return "not_the_next_key"
     prev = asked.node.operation.prev
-    if prev is None or asked.graph[prev].line != member.line:
+    begins = prev is None and member.linked_to is not None  # a linked key may have said nothing yet
+    if not begins and (prev is None or asked.graph[prev].line != member.line):
         return "chain_of_another"
     of_line = all(asked.graph[tip].line == member.line for tip in asked.body.frontier)
     return None if of_line else "frontier_of_another"
@@ -213,17 +274,20 @@ def cascade_is_below_target(asked: Asked) -> str | None:
         below = asked.state.members.get(key)
         if below is None or len(below.rank) <= len(top) or below.rank[: len(top)] != top:
             return "cascade_not_below_target"
+        if below.linked_to is not None:
+            return "target_is_linked"
     return None
 
 
 def a_manager_stays(asked: Asked) -> str | None:
-    """The only manager can't go while others are members."""
+    """The only manager can't go while others are members; its own linked keys are no others."""
     match asked.body:
         case Remove(member=key) if key != asked.node.author:
             return None
         case _:
             pass
-    others = [member for key, member in asked.state.members.items() if key != asked.node.author]
+    mains = (member for member in asked.state.members.values() if member.linked_to is None)
+    others = [member for member in mains if member.key != asked.node.author]
     managed = any(member.may(Capability.MANAGE_MEMBERS) for member in others)
     manages = asked.member is not None and asked.member.may(Capability.MANAGE_MEMBERS)
     return "only_manager" if others and manages and not managed else None
@@ -263,21 +327,29 @@ def place(graph: OperationGraph, state: MembershipState, node: Node) -> None:
     body = node.operation.body
     if isinstance(body, Join):
         offer: OperationId = body.invitation
-        node.rank = (*graph[offer].rank, graph[offer].operation.seq)
+        node.rank = (*graph[offer].rank, graph[offer].step)
         return
     if isinstance(body, Rotate):
         before = state.members[body.previous]
         node.rank = node.decided_at = before.rank
+        node.step = _step(graph, before, node)
         node.line, node.generation = before.line, before.generation + 1
         return
     member = asked.member
     if member is None:
         return
     node.rank = member.rank
+    node.step = _step(graph, member, node)
     node.sources = {capability: member.sources[capability] for capability in relied_on(node)}
     node.decided_at = _decided_at(graph, node)
     node.suspends = suspends(asked)
     node.targets = {key: _lines(state, key) for key in _named(body)}
+
+
+def _step(graph: OperationGraph, member: Member, node: Node) -> Step:
+    """The number of an operation in its membership; what a linked key does comes after its link (rule 4)."""
+    seq = node.operation.seq
+    return (seq,) if member.linked_to is None else (graph[member.admission].operation.seq, seq)
 
 
 def _named(body: Body) -> tuple[PublicKey, ...]:
@@ -286,6 +358,8 @@ def _named(body: Body) -> tuple[PublicKey, ...]:
             return (key,)
         case Remove(member=key, cascade=cascade):
             return (key, *cascade)
+        case Unlink(key=key):
+            return (key,)
         case _:
             return ()
 
@@ -320,8 +394,16 @@ _FOR_KIND: Final[dict[type[Body], tuple[Rule, ...]]] = {
     Admit: (join_waits,),
     Grant: (target_is_member,),
     Revoke: (target_is_member, capability_is_there, revoker_is_senior, frontier_is_of_target),
-    Remove: (target_is_member, a_manager_stays, frontier_is_of_target, cascade_is_below_target),
-    Leave: (a_manager_stays,),
+    Remove: (
+        target_is_member,
+        author_is_main_key,
+        a_manager_stays,
+        frontier_is_of_target,
+        cascade_is_below_target,
+    ),
+    Leave: (author_is_main_key, a_manager_stays),
+    Link: (author_is_main_key, key_is_new, linked_key_agrees),
+    Unlink: (author_is_main_key, key_is_linked_here),
     Rotate: (next_key_was_committed,),
     Rekey: (wraps_are_for_readers, epoch_is_new),
     Delta: (epoch_is_usable,),

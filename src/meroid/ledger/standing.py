@@ -6,13 +6,13 @@ it needs. What an operation rests on is always among its ancestors, so the searc
 stack of its own, because chains of admissions may be long.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from meroid.ids import OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
 from meroid.ledger.graph import Node, OperationGraph
-from meroid.ledger.operation import Admit, Grant, Invite, Join, Kind, Rekey, Remove, Revoke
+from meroid.ledger.operation import Admit, Grant, Invite, Join, Kind, Link, Rekey, Remove, Revoke
 from meroid.ledger.state import Cut
 from meroid.ledger.verdict import VALID, Verdict, void
 
@@ -35,7 +35,7 @@ def needed_capability(node: Node) -> Capability | None:
 def given_capabilities(node: Node) -> frozenset[Capability]:
     """What an operation gives or takes, and its author must therefore have."""
     match node.operation.body:
-        case Invite(capabilities=given):
+        case Invite(capabilities=given) | Link(capabilities=given):
             return given
         case Grant(capability=capability) | Revoke(capability=capability):
             return frozenset({capability})
@@ -47,6 +47,20 @@ def relied_on(node: Node) -> frozenset[Capability]:
     """The capabilities with which an operation stands or falls."""
     needed = needed_capability(node)
     return given_capabilities(node) if needed is None else given_capabilities(node) | {needed}
+
+
+def cuts_reaching(graph: OperationGraph, cuts: Mapping[PublicKey, Sequence[Cut]], node: Node) -> Iterator[Cut]:
+    """The cuts of an operation's line, and of the membership that its key is linked to.
+
+    A rotation of the main key leaves the linked ones; an unlinking concerns that link only, not what
+    the same key does as a member of its own.
+    """
+    link = graph.link_of(node)
+    for cut in cuts.get(node.line, ()):
+        if not cut.unlinks or (link is not None and link.line == cut.by.line):
+            yield cut
+    if link is not None:
+        yield from (cut for cut in cuts.get(link.line, ()) if cut.before is None and not cut.unlinks)
 
 
 class Standings:
@@ -122,6 +136,8 @@ class Standings:
             return VALID
         admission = self._known[node.operation.auth]
         if not admission.valid:
+            if self._graph.link_of(node) is not None:
+                return void("rests_on_void_link", node.operation.auth)
             return void("rests_on_void_admission", node.operation.auth)
         if isinstance(body, Admit):
             join = self._graph[body.join]
@@ -141,26 +157,31 @@ class Standings:
         """
         if isinstance(node.operation.body, Join) and node.operation.body.proof is not None:
             return None
-        for cut in self._of_line(node):
+        for cut in self._reaching(node):
             if cut.capability is not None or cut.by is node or not self._outside(node, cut):
                 continue
+            if cut.unlinks:
+                return void("key_unlinked", cut.by.operation_id)
             if cut.before is None:
                 return void("author_removed", cut.by.operation_id)
             if node.generation < cut.before:
                 return void("key_rotated", cut.by.operation_id)
         return None
 
-    def _of_line(self, node: Node) -> Iterable[Cut]:
-        return self._cuts.get(node.line, ())
+    def _reaching(self, node: Node) -> Iterable[Cut]:
+        return cuts_reaching(self._graph, self._cuts, node)
 
     def _outside(self, node: Node, cut: Cut) -> bool:
-        return not self._graph.on_chain(node, cut.tips) and not self.readmitted(node, cut)
+        tips = cut.tips
+        if cut.line != node.line:  # of a linked key stays what the cut of its membership has among its ancestors
+            tips = (*tips, *self._graph.last_in_past(cut.by, node.line))
+        return not self._graph.on_chain(node, tips) and not self.readmitted(node, cut)
 
     def _invitation_holds(self, invitation: Node, use: Node) -> Verdict:
         """An invitation falls with its operation, and ends with its inviter's membership or right."""
         if not self._known[invitation.operation_id].valid:
             return void("rests_on_void_invitation", invitation.operation_id)
-        for cut in self._of_line(invitation):
+        for cut in self._reaching(invitation):
             ends = cut.takes(Capability.INVITE)
             if ends and not self._graph.follows(cut.by, use) and not self._graph.follows(invitation, cut.by):
                 return void("invitation_ended", cut.by.operation_id)
@@ -172,7 +193,7 @@ class Standings:
         sources = [source for source in given_by if self._known[source].valid]
         if not sources:
             return void("rests_on_void_grant", min(given_by, default=None))
-        for cut in self._of_line(node):
+        for cut in self._reaching(node):
             if cut.capability is not capability or not self._outside(node, cut):
                 continue
             if not any(self._graph.follows(self._graph[source], cut.by) for source in sources):

@@ -7,7 +7,7 @@ from meroid.ids import EpochId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
 from meroid.ledger.graph import Node, Rank
-from meroid.ledger.operation import Binding, Policy
+from meroid.ledger.operation import Binding, Policy, Unlink
 from meroid.ledger.verdict import Verdict
 
 
@@ -17,7 +17,8 @@ class Member:
 
     `admission` is the operation that made it one (the `auth` of its operations); `sources` says
     which operations give each capability: the admission, or grants. `line` and `generation` say
-    where the key stands after rotations (rule 11).
+    where the key stands after rotations (rule 11). A linked key is listed beside the main key of its
+    membership, with the rank of that; `linked_to` is the line of the main key, and `None` in a main key.
     """
 
     key: PublicKey
@@ -25,6 +26,7 @@ class Member:
     generation: int
     admission: OperationId
     rank: Rank
+    linked_to: PublicKey | None = None
     sealing: bytes
     next_keys: bytes
     sources: Mapping[Capability, frozenset[OperationId]]
@@ -53,11 +55,12 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cut:
-    """A removal, leave, revocation or rotation in effect: of a line's operations only the honoured ones stay.
+    """A removal, leave, revocation, rotation or unlinking in effect: of a line's operations only the honoured ones stay.
 
     `capability` is `None` where the membership ended or the key was rotated; a rotation concerns
     generations below `before` only, and ends nothing else. `tips` are the last operations honoured
-    (rule 3).
+    (rule 3). What ends a membership, or takes a capability from it, reaches the keys that are linked to
+    it, without naming them.
     """
 
     by: Node
@@ -71,6 +74,11 @@ class Cut:
         """Whether the membership itself ended by it."""
         return self.capability is None and self.before is None
 
+    @property
+    def unlinks(self) -> bool:
+        """Whether it takes a linked key away; what the same key does as a member of its own isn't concerned."""
+        return isinstance(self.by.operation.body, Unlink)
+
     def takes(self, capability: Capability) -> bool:
         """Whether a capability is gone by it, alone or with the membership."""
         return self.ends_membership or self.capability is capability
@@ -78,11 +86,16 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspension:
-    """A junior's removal of a senior, undecided (rule 6)."""
+    """A junior's removal of a senior, undecided (rule 6); `link` says by which `link` a line is concerned, if by one."""
 
     by: Node
     line: PublicKey
     tips: tuple[OperationId, ...]
+    link: OperationId | None = None
+
+    def concerns(self, node: Node) -> bool:
+        """Whether an operation belongs to the suspended membership."""
+        return node.line == self.line and self.link in {None, node.operation.auth}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +114,8 @@ class MembershipState:
     `void` holds the verdicts of membership operations that their own cut allowed and this cut
     voids; deltas are judged one by one against `cuts`, `void` and `suspensions`. `lines` names the line
     of each key that was rotated to, `rotated` the current key of each line that was rotated, `retired` the
-    keys that were rotated away; `cuts` goes by line, everything else by current key.
+    keys that were rotated away. `links` names for each line that was ever linked those of the main keys.
+    `cuts` goes by line, everything else by current key.
     """
 
     policy: Policy
@@ -115,16 +129,28 @@ class MembershipState:
     lines: Mapping[PublicKey, PublicKey] = field(default_factory=dict)
     rotated: Mapping[PublicKey, PublicKey] = field(default_factory=dict)
     retired: frozenset[PublicKey] = frozenset()
+    links: Mapping[PublicKey, frozenset[PublicKey]] = field(default_factory=dict)
 
     def key_now(self, key: PublicKey) -> PublicKey:
         """The current client key of the line that a key belongs to."""
         line = self.lines.get(key, key)
         return self.rotated.get(line, line)
 
+    def main_key(self, key: PublicKey) -> PublicKey:
+        """The current main key of the membership that a key belongs to."""
+        member = self.members.get(self.key_now(key))
+        return self.key_now(key) if member is None or member.linked_to is None else self.key_now(member.linked_to)
+
+    def linked_keys(self, line: PublicKey) -> tuple[Member, ...]:
+        """The keys that are linked to the membership of a line now, by key."""
+        return tuple(member for _, member in sorted(self.members.items()) if member.linked_to == line)
+
     def cuts_of(self, key: PublicKey) -> tuple[Cut, ...]:
-        """What cuts the operations of a key's line."""
+        """What cuts the operations of a key: of its line, and of the memberships that it was linked to."""
         line = self.lines.get(key, key)
-        return self.cuts.get(line, ()) + (self.cuts.get(key, ()) if line != key else ())
+        own = self.cuts.get(line, ()) + (self.cuts.get(key, ()) if line != key else ())
+        mains = sorted(self.links.get(line, ()))
+        return own + tuple(cut for main in mains for cut in self.cuts.get(main, ()) if cut.before is None)
 
     def usable_epochs(self) -> tuple[Epoch, ...]:
         """Epochs that may encrypt new writes, the latest known first."""

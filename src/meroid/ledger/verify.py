@@ -7,10 +7,11 @@ from meroid.keys.canonical import canonical_bytes, tagged_message
 from meroid.keys.public import PublicKey, verify_signature
 from meroid.keys.signer import Signer
 from meroid.ledger.codec import decode_operation, encode_envelope, encode_operation, operation_id
-from meroid.ledger.operation import Operation, UnverifiedOperation, VerifiedOperation
+from meroid.ledger.operation import MemberKeys, Operation, UnverifiedOperation, VerifiedOperation
 
 _SIGNATURE_TAG: Final = "meroid/operation-signature/v1"
 _INVITATION_TAG: Final = "meroid/invitation-proof/v1"
+_LINK_TAG: Final = "meroid/link-proof/v1"
 
 
 def verify_operation(unverified: UnverifiedOperation) -> VerifiedOperation:
@@ -61,3 +62,8 @@ def sign_operation(operation: Operation, signer: Signer) -> VerifiedOperation:
 def invitation_proof_message(context: ContextId, invitation: OperationId, joiner: PublicKey) -> bytes:
     """What the secret of an open invitation signs, so that its holder lets in this key only."""
     return tagged_message(_INVITATION_TAG, canonical_bytes([context, invitation, joiner]))
+
+
+def link_proof_message(context: ContextId, main: PublicKey, key: PublicKey, keys: MemberKeys) -> bytes:
+    """What a key signs to be linked to the membership of `main`, the client key that signs the `link`."""
+    return tagged_message(_LINK_TAG, canonical_bytes([context, main, key, keys.sealing, keys.next_keys]))

@@ -10,7 +10,7 @@ from meroid.keys.public import PublicKey
 from meroid.ledger.authoring import NotAMemberError, author_next, next_seq
 from meroid.ledger.capability import Capability
 from meroid.ledger.epoch import compose_rekey, new_epoch_key
-from meroid.ledger.operation import Body, Leave, Rekey, Remove, Revoke, VerifiedOperation
+from meroid.ledger.operation import Body, Leave, Rekey, Remove, Revoke, Unlink, VerifiedOperation
 from meroid.ledger.state import Member
 from meroid.service.intake import Intake, Taken
 from meroid.service.keyring import KeyRing
@@ -35,6 +35,13 @@ class KeyRotatedError(NotAMemberError):
     next_step = "act as the new key; aliases on the node that rotated it follow by themselves"
 
 
+class KeyUnlinkedError(NotAMemberError):
+    """The client key was a linked one, and its member took it away."""
+
+    code = "key_unlinked"
+    next_step = "act as the member's main key, or have another identity linked; what you wrote before stays"
+
+
 class MembershipSuspendedError(ForbiddenError):
     """A manager asked for this member's removal, and it isn't decided yet."""
 
@@ -53,7 +60,7 @@ def member_of(replica: Replica, key: PublicKey, *, needs: Capability | None = No
     """The membership of a key, if it has a capability now, where it needs one.
 
     Raises:
-        NotAMemberError, MembershipEndedError, KeyRotatedError: it is none, or none any more.
+        NotAMemberError, MembershipEndedError, KeyRotatedError, KeyUnlinkedError: it is none, or none any more.
         LacksCapabilityError: it lacks the capability.
     """
     state = replica.ledger.state
@@ -66,6 +73,8 @@ def member_of(replica: Replica, key: PublicKey, *, needs: Capability | None = No
         now = state.key_now(key)
         if now in state.members:
             raise KeyRotatedError(f"{key} was rotated to {now}")
+        if ended is not None and ended.unlinks:
+            raise KeyUnlinkedError(f"{key} was taken away by its member with operation {ended.by.operation_id}")
         if ended is not None:
             raise MembershipEndedError(f"the membership of {key} ended with operation {ended.by.operation_id}")
         raise NotAMemberError(f"{key} is not a member of {replica.context_id}")
@@ -163,7 +172,7 @@ class Authorship:
         return body.epoch, key
 
 
-_IN_ANY_EPOCH: Final = (Remove, Revoke, Leave, Rekey)
+_IN_ANY_EPOCH: Final = (Remove, Revoke, Leave, Unlink, Rekey)
 
 
 def current_epoch(replica: Replica) -> EpochId | None:

@@ -19,7 +19,7 @@ from meroid.keys.public import PublicKey
 from meroid.ledger.capability import Capability
 from meroid.ledger.epoch import handle, topic
 from meroid.ledger.evaluate import is_senior
-from meroid.ledger.operation import Remove
+from meroid.ledger.operation import Remove, Unlink
 from meroid.ledger.verify import read_operation
 from meroid.service import requests
 from meroid.service.applications import CHUNK_BYTES, ApplicationService, ApplicationTooLargeError
@@ -140,7 +140,7 @@ class CatchUp:
         return received
 
     def _heed(self, replica: Replica, key: PublicKey, envelope: bytes) -> None:
-        """Believe a removal whose ancestors aren't here if its author, as far as is known, may remove this key.
+        """Believe a removal or unlinking whose ancestors aren't here if its author, as far as is known, may do it.
 
         It changes no verdict: this node only stops acting as a member that others don't answer any more.
         """
@@ -151,10 +151,18 @@ class CatchUp:
             return
         body, state = removal.operation.body, replica.ledger.state
         author, own = state.members.get(removal.operation.author), state.members.get(key)
-        if not isinstance(body, Remove) or author is None or own is None:
+        if removal.context_id != replica.context_id or author is None or own is None:
             return
-        of_this_key = removal.context_id == replica.context_id and state.key_now(body.member) == key
-        if of_this_key and author.may(Capability.MANAGE_MEMBERS) and is_senior(author.rank, own.rank):
+        match body:
+            case Remove(member=member):
+                of_this_key = state.key_now(member) in {key, state.main_key(key)}
+                may = author.may(Capability.MANAGE_MEMBERS) and is_senior(author.rank, own.rank)
+            case Unlink(key=linked):
+                of_this_key = state.key_now(linked) == key
+                may = own.linked_to == author.line
+            case _:
+                return
+        if of_this_key and may:
             replica.notices[key] = removal.operation_id
 
     def _ask(self, channel: Channel, keys: ClientKeys, request: Value) -> Value:

@@ -15,7 +15,7 @@ from meroid.ledger.capability import Capability
 from meroid.ledger.epoch import compose_rekey, new_epoch_key, seal_data
 from meroid.ledger.ledger import Ledger
 from meroid.ledger.operation import Binding, Delta, Genesis, Grant, Policy, Remove, Revoke, VerifiedOperation
-from meroid.ledger.state import Member
+from meroid.ledger.state import Member, MembershipState
 from meroid.ledger.verify import sign_operation
 from meroid.service.authorship import Authorship, member_of
 from meroid.service.catching_up import NobodyAnsweredError, SyncIncompleteError
@@ -48,6 +48,13 @@ class SeedUsedError(ConflictError):
 
     code = "context_seed_used"
     next_step = "use the context that is there, or another seed"
+
+
+class OwnLinkedKeyError(ConflictError):
+    """A member named its own linked key where a member is meant, which would be itself."""
+
+    code = "own_linked_key"
+    next_step = "take the device away with `meroctl context identity unlink KEY`, or name your main key"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +157,17 @@ class ContextService:
         return _view(self._seen_by(principal, context_id))
 
     def members(self, principal: Principal, context_id: ContextId) -> Sequence[Member]:
-        """The current members, the most senior first."""
-        replica = self._seen_by(principal, context_id)
-        return sorted(replica.ledger.state.members.values(), key=lambda member: (len(member.rank), member.rank))
+        """The current members, the most senior first, and behind each main key those that are linked to it."""
+        members = self._seen_by(principal, context_id).ledger.state.members.values()
+        return sorted(
+            members,
+            key=lambda each: (len(each.rank), each.rank, each.linked_to or each.line, each.linked_to is not None),
+        )
 
     def capabilities_of(self, principal: Principal, context_id: ContextId, key: PublicKey) -> frozenset[Capability]:
-        """What a key may do in a context; nothing if it is no member."""
-        member = self._seen_by(principal, context_id).ledger.state.members.get(key)
+        """What the member may do to whom a key belongs; nothing if it is no member."""
+        state = self._seen_by(principal, context_id).ledger.state
+        member = state.members.get(state.main_key(key))
         return frozenset() if member is None else member.capabilities
 
     def owned(self, principal: Principal, context_id: ContextId) -> Sequence[PublicKey]:
@@ -187,15 +198,17 @@ class ContextService:
     ) -> Sequence[VerifiedOperation]:
         """Give and take rights and end memberships, here and now; all of them, or none.
 
+        Who names a linked key means the member to whom it belongs; of its own nobody means it so.
         A new epoch begins at once where somebody may not read any more.
 
         Raises:
+            OwnLinkedKeyError: a key is named that is linked to the signer.
             ForbiddenError, NotFoundError: the rules or the ownership of the signer don't allow one of them.
         """
         replica, keys = self._acting(principal, context_id, signer)
         with replica.lock:
             state = replica.ledger.state
-            bodies = [replace(body, member=state.key_now(body.member)) for body in bodies]
+            bodies = [replace(body, member=_meant(state, keys.public_key, body.member)) for body in bodies]
             self._authorship.check(replica, keys, bodies)
             issued = [self._authorship.issue(replica, keys, body, at) for body in bodies]
             self._authorship.secure(replica, keys, at)
@@ -272,6 +285,14 @@ class ContextService:
             own = self._keys.owner_of(genesis.author) == principal.account_id
             if own and isinstance(genesis.body, Genesis) and genesis.body.nonce == seed:
                 raise SeedUsedError(f"context {view.context_id} was made from this seed")
+
+
+def _meant(state: MembershipState, signer: PublicKey, key: PublicKey) -> PublicKey:
+    """The member that a key stands for."""
+    main = state.main_key(key)
+    if main == signer != state.key_now(key):
+        raise OwnLinkedKeyError(f"{key} is linked to {signer}, which would change itself")
+    return main
 
 
 def _view(replica: Replica) -> ContextView:

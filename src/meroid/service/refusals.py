@@ -41,6 +41,28 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "key_rotated": ("the client key was replaced by its next one", "act as the new key"),
     "key_retired": ("the client key was rotated away, and may be in a thief's hands", "join with another identity"),
     "chain_of_another": ("the operation does not continue the chain of its author's membership", "try again"),
+    "key_unlinked": ("the key was taken out of its member's membership", "act as the member's main key"),
+    "rests_on_void_link": ("what linked the key to its member does not count", "have the device linked again"),
+    "key_not_new": (
+        "the key was in the context before, and a membership that ended does not come back by a link",
+        "link another identity: `meroctl context identity generate`",
+    ),
+    "bad_link_proof": (
+        "the key did not agree to be linked to this member",
+        "take a new code to the device: `meroctl context identity link`",
+    ),
+    "not_linked_here": (
+        "the key is not linked to this member",
+        "see which are: `meroctl context identity show`",
+    ),
+    "target_is_linked": (
+        "the key is linked to a member, whose main key stands for both",
+        "name the member's main key: `meroctl context members`",
+    ),
+    "not_the_main_key": (
+        "only the member's main key links, unlinks, leaves or removes the member",
+        "do it as the main key: `meroctl context identity show` says which one that is",
+    ),
     "not_the_next_key": (
         "the key is not the one that the member's keys were committed to",
         "rotate from the account's own node, whose seed has the next key",

@@ -29,13 +29,14 @@ from meroid.service.applications import ApplicationService
 from meroid.service.authorship import current_epoch
 from meroid.service.catching_up import EPOCHS_HEARD, CatchUp, SyncReport, lacks
 from meroid.service.intake import Intake, TooManyPendingError
-from meroid.service.invitations import door_of
 from meroid.service.keyring import KeyRing
+from meroid.service.link_codes import LinkOffer, LinkOffers
 from meroid.service.peering import Channel, Desk, ProvenAsker
 from meroid.service.ports.store import Store
 from meroid.service.ports.transport import Registration, Transport
 from meroid.service.replica import Replica, Replicas
 from meroid.service.serving import PeerServer
+from meroid.service.tickets import door_of
 
 _PAUSE_S: Final = 1.0
 _CLOSE_S: Final = 1.0
@@ -59,6 +60,14 @@ class _Presence:
     first: set[PublicKey] = field(default_factory=set)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """Who is told what: `synced` after members answered everything that was asked of them, `trouble` of what failed."""
+
+    synced: Callable[[Replica], None]
+    trouble: Callable[[str, MeroidError], None]
+
+
 class ReplicationService:
     """Publishes, listens, answers and asks for every context of this node."""
 
@@ -70,22 +79,22 @@ class ReplicationService:
         intake: Intake,
         applications: ApplicationService,
         server: PeerServer,
+        offers: LinkOffers,
         transport: Transport,
         clock: Clock,
-        synced: Callable[[Replica], None],
-        trouble: Callable[[str, MeroidError], None],
+        told: Told,
     ) -> None:
-        """`synced` is called after members answered everything that was asked of them."""
         self._store = store
-        self._synced = synced
+        self._synced = told.synced
         self._replicas = replicas
         self._keys = keys
         self._intake = intake
         self._server = server
+        self._offers = offers
         self._transport = transport
         self._clock = clock
-        self._trouble = trouble
-        self._catching_up = CatchUp(store, keys, intake, applications, transport, clock, trouble)
+        self._trouble = told.trouble
+        self._catching_up = CatchUp(store, keys, intake, applications, transport, clock, told.trouble)
         self._presence: dict[ContextId, _Presence] = {}
         self._lock = threading.RLock()
         self._closing = threading.Event()
@@ -261,6 +270,12 @@ class ReplicationService:
                 wanted["door", door.topic, door.handle] = self._serving(
                     context_id, door.topic, door.handle, named, grant
                 )
+        for offer in self._offers.of_context(context_id, self._clock.now_ms()):
+            door, named = door_of(offer.offer_id), everything.get(offer.main)
+            if named is not None and named in own:
+                wanted["link", door.topic, door.handle] = self._serving(
+                    context_id, door.topic, door.handle, named, offer
+                )
         return wanted
 
     def _hearing(self, context_id: ContextId, name: str, key: bytes) -> Callable[[], Registration]:
@@ -270,9 +285,14 @@ class ReplicationService:
         return lambda: self._transport.watch(name, lambda place, here: self._peer_moved(context_id, key, place, here))
 
     def _serving(
-        self, context_id: ContextId, name: str, place: str, keys: ClientKeys, grant: OperationId | None = None
+        self,
+        context_id: ContextId,
+        name: str,
+        place: str,
+        keys: ClientKeys,
+        grant: OperationId | LinkOffer | None = None,
     ) -> Callable[[], Registration]:
-        """A desk for members, or for those who come with the invitation `grant`."""
+        """A desk for members, or for those who come with the invitation `grant`, or the code of an offer."""
 
         def serve(asker: ProvenAsker) -> Value:
             replica = self._replicas.find(context_id)
@@ -280,6 +300,8 @@ class ReplicationService:
                 return None
             if grant is None:
                 return self._server.serve_member(replica, asker)
+            if isinstance(grant, LinkOffer):
+                return self._server.serve_link(replica, grant, keys, asker)
             now = replica.ledger.state.key_now(keys.public_key)
             host = next((each for each in self._keys.of_context(context_id) if each.public_key == now), keys)
             return self._server.serve_door(replica, grant, host, asker)

@@ -7,7 +7,8 @@
 | 3 blob | a chunk (3) of a blob (2) | the chunk (1) |
 | 4 door | what is needed to join; the secret's signature (2) where the invitation has one | heads (1); whether the asker is a member already (2) |
 | 5 offer | take these envelopes (2) | pairs of operation id and code of the verdict (1) |
-| 6 addresses | where others can connect to this node | at most four addresses (1) |
+| 7 addresses | where others can connect to this node | at most four addresses (1) |
+| 6 link | be linked by an open offer: sealing key (2), commitment to the next keys (3), consent (4); the code's secret's signature (5) where it has one | code of the verdict (1) |
 
 Whoever was removed, and proves its key, gets `{9: envelope of the removal}` to any of them.
 """
@@ -21,8 +22,9 @@ from meroid import limits
 from meroid.errors import IntegrityError
 from meroid.ids import BlobId, EpochId, OperationId
 from meroid.keys.canonical import Value
+from meroid.keys.public import SIGNATURE_BYTES
 from meroid.ledger.codec import decode_operation
-from meroid.ledger.operation import VerifiedOperation
+from meroid.ledger.operation import MemberKeys, VerifiedOperation
 from meroid.ledger.verify import verify_operation
 
 HISTORY: Final = 1
@@ -30,7 +32,8 @@ KEYS: Final = 2
 BLOB: Final = 3
 DOOR: Final = 4
 OFFER: Final = 5
-ADDRESSES: Final = 6
+LINK: Final = 6
+ADDRESSES: Final = 7
 _ADDRESSES_MOST: Final = 4
 IDS_MOST: Final = 4096
 
@@ -181,6 +184,47 @@ def read_offer(reply: Value) -> Mapping[OperationId, str]:
             return dict(_verdict_pair(pair) for pair in pairs)
         case _:
             raise BadReplyError("the reply holds no verdicts")
+
+
+def ask_link(keys: MemberKeys, consent: bytes, holder: bytes | None) -> Value:
+    """The request of a device to be linked; `holder` is what the secret of an open code signs."""
+    request: dict[int | str, Value] = {1: LINK, 2: keys.sealing, 3: keys.next_keys, 4: consent}
+    return request if holder is None else {**request, 5: holder}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkWish:
+    """What a device sends to be linked; the sealing key isn't checked yet."""
+
+    keys: MemberKeys
+    consent: bytes
+    holder: bytes | None
+
+
+def link_wish(request: Value) -> LinkWish | None:
+    """Read such a request; nothing where it is none, or a field has another length than operations have."""
+    if not isinstance(request, dict) or request.get(1) != LINK:
+        return None
+    match [request.get(number) for number in range(2, 6)]:
+        case [bytes() as sealing, bytes() as next_keys, bytes() as consent, (bytes() | None) as holder]:
+            if (len(sealing), len(next_keys), len(consent)) != (32, 32, SIGNATURE_BYTES):
+                return None
+            return LinkWish(keys=MemberKeys(sealing=sealing, next_keys=next_keys), consent=consent, holder=holder)
+        case _:
+            return None
+
+
+def read_link(reply: Value) -> str:
+    """The code of the verdict; `valid` where the key is linked, now or by an earlier request.
+
+    Raises:
+        BadReplyError: not of this form.
+    """
+    match reply:
+        case {1: str() as code}:
+            return code
+        case _:
+            raise BadReplyError("the reply does not say whether the key is linked")
 
 
 def _verdict_pair(pair: Value) -> tuple[OperationId, str]:

@@ -18,7 +18,7 @@ from meroid.ids import AccountId, ContextId
 from meroid.keys.commitment import GENERATIONS
 from meroid.keys.public import PublicKey
 from meroid.keys.sealing import SealingKey
-from meroid.service.joining import JoiningService
+from meroid.service.entry import Entry
 from meroid.service.keyring import KeyRing
 from meroid.service.ports.accounts import ClientKeyRecord
 from meroid.service.ports.store import Store, Transaction
@@ -80,7 +80,7 @@ class ReturnService:
         store: Store,
         replicas: Replicas,
         keys: KeyRing,
-        joining: JoiningService,
+        entry: Entry,
         replication: ReplicationService,
         rotation: RotationService,
         transport: Transport,
@@ -90,7 +90,7 @@ class ReturnService:
         self._store = store
         self._replicas = replicas
         self._keys = keys
-        self._joining = joining
+        self._entry = entry
         self._replication = replication
         self._rotation = rotation
         self._transport = transport
@@ -288,7 +288,7 @@ class ReturnService:
             if record is None:
                 return Returned(context_id=context_id, key=None)
             keys = self._keys.own(record.account_id, record.public_key)
-            replica = self._replicas.find(context_id) or self._joining.begin(way.channel, keys)
+            replica = self._replicas.find(context_id) or self._entry.begin(way.channel, keys)
             self._replication.catch_up(replica, way.channel, keys)
             return Returned(context_id=context_id, key=self.resume(replica))
         except MeroidError as problem:

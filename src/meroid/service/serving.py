@@ -9,15 +9,18 @@ from meroid.clock import Clock
 from meroid.ids import BlobId, EpochId, OperationId
 from meroid.keys.canonical import Value
 from meroid.keys.public import PublicKey, verify_signature
+from meroid.keys.sealing import check_sealing_key
 from meroid.ledger.capability import Capability
-from meroid.ledger.operation import Admit, Join, VerifiedOperation
+from meroid.ledger.operation import Admit, Join, Link, VerifiedOperation
 from meroid.ledger.verify import invitation_proof_message, read_operation
 from meroid.service import requests
 from meroid.service.authorship import Authorship
 from meroid.service.intake import Intake
+from meroid.service.link_codes import LinkOffer, LinkOffers
 from meroid.service.peering import ProvenAsker, notice
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.ports.transport import Transport
+from meroid.service.refusals import RuleRefusalError
 from meroid.service.replica import Replica
 
 _OFFER_MOST = 16
@@ -27,9 +30,16 @@ class PeerServer:
     """Answers requests about one context after another; it holds nothing of its own."""
 
     def __init__(
-        self, store: Store, intake: Intake, authorship: Authorship, transport: Transport, clock: Clock
+        self,
+        store: Store,
+        intake: Intake,
+        authorship: Authorship,
+        offers: LinkOffers,
+        transport: Transport,
+        clock: Clock,
     ) -> None:
         self._store = store
+        self._offers = offers
         self._transport = transport
         self._intake = intake
         self._authorship = authorship
@@ -101,6 +111,32 @@ class PeerServer:
             if verdict.valid and body.proof is not None:
                 self._authorship.issue(replica, host, Admit(join=join.operation_id), at)
         return {1: [[join.operation_id, verdict.code]]}
+
+    def serve_link(self, replica: Replica, offer: LinkOffer, host: ClientKeys, asker: ProvenAsker) -> Value:
+        """Answer at a link code's door: a device that agrees to be linked, and a member as ever."""
+        with replica.lock:
+            wish = requests.link_wish(asker.request)
+            if wish is None:
+                return self.serve_member(replica, asker) if asker.key in replica.ledger.state.members else None
+            check_sealing_key(wish.keys.sealing)
+            body = Link(key=asker.key, keys=wish.keys, capabilities=offer.capabilities, proof=wish.consent)
+            return self._link(replica, offer, host, body, wish.holder)
+
+    def _link(self, replica: Replica, offer: LinkOffer, host: ClientKeys, body: Link, holder: bytes | None) -> Value:
+        """Issue the `link`, once for one key; who lost the answer hears it again."""
+        state, at = replica.ledger.state, self._clock.now_ms()
+        known = state.members.get(body.key)
+        if known is not None:
+            here = known.linked_to is not None and state.main_key(body.key) == state.key_now(offer.main)
+            return {1: "valid" if here else "already_member"}
+        if not self._offers.is_open_for(offer, body.key, at) or not offer.is_for(body.key, holder):
+            return None
+        try:
+            self._authorship.issue(replica, host, body, at)
+        except RuleRefusalError as refusal:
+            return {1: refusal.code}
+        self._offers.use(offer, body.key)
+        return {1: "valid"}
 
     def _take(self, replica: Replica, operations: list[VerifiedOperation]) -> Value:
         with replica.lock:

@@ -98,6 +98,62 @@ class RotateBody(msgspec.Struct, frozen=True, kw_only=True):
     identity: PublicKey
 
 
+class LinkBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /contexts/:id/identities/link`; beside the wire.
+
+    `key` is the named key of the other device; without it the code is for whoever holds it. Without
+    `capabilities` the device may read and write; `all` gives what the member has.
+    """
+
+    identity: PublicKey
+    key: PublicKey | None = None
+    capabilities: Annotated[list[Name], msgspec.Meta(min_length=1, max_length=16)] | None = None
+    all: bool = False
+
+
+class TakeLinkBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /contexts/link`; beside the wire."""
+
+    code: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
+    identity: PublicKey | None = None
+
+    def __repr__(self) -> str:
+        """Without the code, which is a secret."""
+        return "TakeLinkBody()"
+
+
+class UnlinkBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /contexts/:id/identities/unlink`; beside the wire."""
+
+    identity: PublicKey
+    key: PublicKey
+
+
+class LinkCodeData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A link code, shown once; `secret` says whether whoever holds it can use it. `expiresAt` in ms since the epoch."""
+
+    code: str
+    secret: bool
+    expires_at: int
+    capabilities: list[str]
+
+    def __repr__(self) -> str:
+        """Without the code, which may be a secret."""
+        return "LinkCodeData()"
+
+
+class IdentityData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One key of a member; `linkedTo` is there for a linked key only."""
+
+    public_key: str
+    capabilities: list[str]
+    rank: list[int | list[int]]
+    owned: bool
+    linked_keys: list[str]
+    changes: int
+    linked_to: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class CapabilitiesBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /contexts/:id/capabilities/…`: the form with a signer."""
 
@@ -146,12 +202,17 @@ class ApplicationData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MemberData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A member with its capabilities; the most senior has the shortest and smallest rank."""
+    """A member with its capabilities; the most senior has the shortest and smallest rank.
+
+    A step of a rank is a number, or two where it goes through a linked key. `linkedTo` is the main key
+    of the membership to which a linked key belongs; a main key has none.
+    """
 
     public_key: str
     capabilities: list[str]
-    rank: list[int]
+    rank: list[int | list[int]]
     owned: bool
+    linked_to: str | msgspec.UnsetType = msgspec.UNSET
 
 
 def capabilities_named(name: str) -> tuple[Capability, ...]:
@@ -169,6 +230,11 @@ def names_of(capabilities: Iterable[Capability]) -> list[str]:
     """The outside names of capabilities: the wire's three where they apply, and our own."""
     held = frozenset(capabilities)
     return [name for name, shows in _SHOWN.items() if shows in held]
+
+
+def rank_numbers(rank: Iterable[tuple[int, ...]]) -> list[int | list[int]]:
+    """A rank as JSON shows it: a number for each step, and a pair for one that goes through a linked key."""
+    return [step[0] if len(step) == 1 else [*step] for step in rank]
 
 
 def id_texts(ids: Iterable[Id32]) -> list[str]:

@@ -19,6 +19,13 @@ APP = {
     "source": "file:///kv.wasm",
     "metadata": [],
 }
+WITH_A_DEVICE = [
+    {"publicKey": FOUNDER, "capabilities": ["ManageMembers"]},
+    {"publicKey": MEMBER, "capabilities": ["Read", "Write"], "linkedTo": FOUNDER},
+]
+LINK_CODE = said({"data": {"code": "l1.x", "secret": True, "expiresAt": 1, "capabilities": ["Read", "Write"]}})
+LINKED = said({"data": {"contextId": CONTEXT, "publicKey": MEMBER, "linkedTo": FOUNDER}})
+SHOWN = {"publicKey": MEMBER, "capabilities": ["Read"], "owned": True, "linkedKeys": [FOUNDER], "changes": 3}
 OPEN = {"invitation": {"protocol": "near"}, "inviter_signature": "ab"}
 
 
@@ -99,6 +106,34 @@ CASES: list[tuple[str, list[str], dict[tuple[str, str], Answer]]] = [
     ("context_alias_list_empty", ["context", "alias", "ls"], {("GET", "/alias/list/context"): said({"data": {}})}),
     ("context_alias_get", ["context", "alias", "get", "demo"], {}),
     ("context_alias_get_absent", ["context", "alias", "get"], {}),
+    (
+        "context_members_linked",
+        ["context", "members", "-c", "demo"],
+        {("GET", f"/contexts/{CONTEXT}/members"): said({"data": {"members": WITH_A_DEVICE}})},
+    ),
+    (
+        "identity_link",
+        ["context", "identity", "link", "-c", "demo", "--as", "founder"],
+        {("POST", f"/contexts/{CONTEXT}/identities/link"): LINK_CODE},
+    ),
+    (
+        "identity_link_join",
+        ["context", "identity", "link", "--join", "l1.x", "--name", "home"],
+        {("POST", "/contexts/link"): LINKED},
+    ),
+    (
+        "identity_unlink",
+        ["context", "identity", "unlink", "laptop", "-c", "demo"],
+        {
+            ("GET", f"/contexts/{CONTEXT}/identities/{MEMBER}"): said({"data": {**SHOWN, "linkedTo": FOUNDER}}),
+            ("POST", f"/contexts/{CONTEXT}/identities/unlink"): said({"data": {"publicKey": MEMBER, "changes": 3}}),
+        },
+    ),
+    (
+        "identity_show",
+        ["context", "identity", "show", "laptop", "-c", "demo"],
+        {("GET", f"/contexts/{CONTEXT}/identities/{MEMBER}"): said({"data": SHOWN})},
+    ),
     (
         "identity_generate",
         ["context", "identity", "generate"],

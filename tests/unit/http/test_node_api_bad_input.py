@@ -43,6 +43,8 @@ class Target:
         self.payload: str = node.data("POST", "contexts/invite", {**body, "inviteeId": invitee})
         self.open = node.data("POST", "contexts/invite_by_open_invitation", {**body, "validForBlocks": 600})
         self.idle = node.identity()
+        path = f"contexts/{self.member.context}/identities/link"
+        self.link: str = node.data("POST", path, {"identity": self.member.key, "key": self.idle})["code"]
 
     def bodies(self) -> dict[str, dict[str, Any]]:
         """A body that is taken, by path; `{id}` stands for the context `victim`."""
@@ -57,6 +59,9 @@ class Target:
             "contexts/join": {"invitationPayload": self.payload},
             "contexts/join_by_open_invitation": {"invitation": self.open, "newMemberPublicKey": self.idle},
             "contexts/{id}/identities/rotate": {"identity": key},
+            "contexts/{id}/identities/link": {"identity": self.victim.key},
+            "contexts/{id}/identities/unlink": {"identity": self.victim.key, "key": self.idle},
+            "contexts/link": {"code": self.link},
             "contexts/{id}/capabilities/grant": pairs,
             "contexts/{id}/capabilities/revoke": pairs,
             "alias/create/context": {"alias": "a", "contextId": context},
@@ -88,6 +93,9 @@ BODY_ROUTES = [
     "contexts/invite_by_open_invitation",
     "contexts/join",
     "contexts/join_by_open_invitation",
+    "contexts/{id}/identities/link",
+    "contexts/{id}/identities/unlink",
+    "contexts/link",
     "contexts/{id}/capabilities/grant",
     "contexts/{id}/capabilities/revoke",
     "alias/create/context",

@@ -154,6 +154,33 @@ TABLE: list[tuple[str, Ask, set[str]]] = [
     ("identities-owned", get("contexts/{one}/identities-owned"), {*READS_ONE, "stranger"}),
     ("members", get("contexts/{one}/members"), {*READS_ONE, "stranger"}),
     ("rotate", post("contexts/{one}/identities/rotate", lambda s: {"identity": s.two.key}), {*JOINS} - {"stranger"}),
+    ("show", get("contexts/{one}/identities/" + UNKNOWN), {*READS_ONE, "stranger"}),
+    ("link", post("contexts/{one}/identities/link", lambda s: {"identity": s.two.key}), {*JOINS} - {"stranger"}),
+    (
+        "unlink",
+        post("contexts/{one}/identities/unlink", lambda s: {"identity": s.two.key, "key": UNKNOWN}),
+        {*JOINS} - {"stranger"},
+    ),
+    (
+        "resume",
+        post("contexts/{one}/identities/resume", lambda _: {"force": True}),
+        {*IN_ONE, "stranger"} - {"execute-app"},
+    ),
+    ("see the account", get("account"), {*READS_BOTH, "stranger"}),
+    ("see its client keys", get("account/client-keys"), {*READS_BOTH, "stranger"}),
+    ("see its key log", get("account/key-log"), {*READS_BOTH, "stranger"}),
+    ("rotate the account key", post("account/rotate"), {"admin"}),
+    ("prove", post("account/prove", lambda _: {}), {"admin"}),
+    ("delegate", post("account/delegations", lambda _: {}), {"admin"}),
+    ("end a delegation", post("account/delegations/end", lambda _: {}), {"admin"}),
+    ("come back", post("account/return", lambda _: {"addresses": []}), {"admin"}),
+    ("back up", post("account/backup"), EVERYBODY),
+    ("restore", post("account/restore"), EVERYBODY),
+    ("recover", post("account/recover"), EVERYBODY),
+    ("list accounts", get("accounts"), {"admin"}),
+    ("disable", post(f"accounts/{UNKNOWN}/disable"), {"admin"}),
+    ("enable", post(f"accounts/{UNKNOWN}/enable"), {"admin"}),
+    ("take a link code", post("contexts/link", lambda _: {"code": "x"}), JOINS),
     ("sync one", post("contexts/sync/{one}"), {*IN_ONE, "stranger"}),
     ("sync two", post("contexts/sync/{two}"), {*IN_BOTH, "stranger"}),
     ("sync all", post("contexts/sync"), {*IN_ONE, "stranger"}),
@@ -205,7 +232,7 @@ def test_the_table_has_every_route(scene: Scene) -> None:
     """A route that nobody wrote a row for would go unnoticed."""
     table = scene.node.running.application.table.endpoints
     paths = {each.path for each in table if not each.path.startswith(("/auth/", "/admin/", "/health/"))}
-    assert len(paths) == 35, "write rows for the new route, then correct this number"
+    assert len(paths) == 54, "write rows for the new route, then correct this number"
 
 
 def test_lists_hold_only_what_the_token_reaches(scene: Scene) -> None:

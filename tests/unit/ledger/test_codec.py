@@ -102,7 +102,7 @@ def test_a_kind_of_a_later_version_is_unknown_and_not_malformed() -> None:
     assert isinstance(fields, dict)
 
     with pytest.raises(UnknownKindError):
-        decode_operation(encode_envelope(canonical_bytes({**fields, 1: 10}), bytes(64)))
+        decode_operation(encode_envelope(canonical_bytes({**fields, 1: 12}), bytes(64)))
 
 
 def refused(operation: Operation) -> None:

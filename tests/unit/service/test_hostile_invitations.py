@@ -12,16 +12,15 @@ from meroid.keys.canonical import Value, canonical_bytes, parse_canonical
 from meroid.keys.signer import Secret
 from meroid.keys.software import SoftwareSigner
 from meroid.service.invitations import (
+    INVITATION,
     PREFIX,
     BadInvitationError,
     InvitationExpiredError,
-    Ticket,
     decode_ticket,
-    door_of,
     encode_ticket,
     invitation_secret,
-    issue_ticket,
 )
+from meroid.service.tickets import Ticket, door_of, issue_ticket
 
 CONTEXT = ContextId(b"c" * 32)
 INVITER, THIEF = SoftwareSigner(Secret(b"i" * 32)), SoftwareSigner(Secret(b"t" * 32))
@@ -30,6 +29,7 @@ INVITER, THIEF = SoftwareSigner(Secret(b"i" * 32)), SoftwareSigner(Secret(b"t" *
 def ticket(signer: SoftwareSigner = INVITER, valid_for_s: int | None = 60) -> Ticket:
     return issue_ticket(
         signer,
+        INVITATION,
         context_id=CONTEXT,
         grant=OperationId(b"g" * 32),
         sealing=b"s" * 32,

@@ -24,12 +24,12 @@ from meroid.ledger.operation import Body, Delta, Rekey, VerifiedOperation
 from meroid.ledger.verify import sign_operation
 from meroid.service import requests
 from meroid.service.catching_up import ASK_S, SyncIncompleteError
+from meroid.service.entry import IdentityBoundError
 from meroid.service.execution import UninitializedError
-from meroid.service.invitations import door_of
-from meroid.service.joining import IdentityBoundError
 from meroid.service.peering import BadPeerAnswerError, Channel, PeerRefusedError, ProvenAsker, ask_peer
 from meroid.service.ports.transport import PeerUnreachableError
 from meroid.service.replica import Replica
+from meroid.service.tickets import door_of
 
 
 @pytest.fixture

@@ -146,6 +146,7 @@ def _add_identity(context: Commands) -> None:
     _in_context(resume)
     resume.add_argument("--force", action="store_true", help="also when there are other members to ask")
     resume.add_argument("-y", "--yes", action="store_true", help="don't ask")
+    _add_links(group)
     use = _command(group, "use", "identities:use_identity", "make an identity the default of a context")
     use.add_argument("identity", metavar="IDENTITY", help="alias or key")
     _in_context(use)
@@ -162,6 +163,31 @@ def _add_identity(context: Commands) -> None:
         _in_context(parser)
         _as_identity(parser)
     _add_alias(group, "identities", "IDENTITY", "aliases of identities in a context")
+
+
+def _add_links(identity: Commands) -> None:
+    """A second device in one membership: `link` on either device, `unlink`, `show`."""
+    link = _command(identity, "link", "links:link_identity", "add a device: make a link code, or take one")
+    link.add_argument("key", metavar="KEY", nargs="?", help="the other device's key; default: for who has the code")
+    _in_context(link)
+    link.add_argument("--as", dest="acting", metavar="IDENTITY", help="whom to link to; with --join: the key to link")
+    rights = link.add_mutually_exclusive_group()
+    rights.add_argument("--capabilities", metavar="A,B", help="what it may do; default: Read,Write as far as you may")
+    rights.add_argument("--all", dest="every", action="store_true", help="all that you may do yourself")
+    source = link.add_mutually_exclusive_group()
+    source.add_argument(
+        "--join", dest="code", metavar="CODE", nargs="?", const="", help="take this code; asked for when left out"
+    )
+    source.add_argument("--code-file", metavar="FILE", help="take the code in this file, or - for standard input")
+    link.add_argument("--name", dest="context_alias", metavar="ALIAS", help="with --join: alias for the context")
+    unlink = _command(identity, "unlink", "links:unlink_identity", "take a linked device away")
+    unlink.add_argument("key", metavar="KEY", help="alias or key of the device")
+    _in_context(unlink)
+    _as_identity(unlink)
+    unlink.add_argument("-y", "--yes", action="store_true", help="don't ask before")
+    show = _command(identity, "show", "links:show_identity", "show a member's key and what is linked to it")
+    show.add_argument("identity", metavar="KEY", nargs="?", help="alias or key; default: as for --as")
+    _in_context(show)
 
 
 def _add_call(commands: Commands) -> None:

@@ -25,17 +25,17 @@ def list_members(session: Session) -> None:
         if error.refusal.code not in {"", "no_such_path"}:
             raise
         body = session.routes.context_identities(context_id)
-        rows = [(str(key), "not told by this node") for key in items_at(body, "data", "identities")]
+        rows: list[tuple[str, str, str | None]] = [
+            (str(key), "not told by this node", None) for key in items_at(body, "data", "identities")
+        ]
     else:
         rows = [_member_row(item) for item in items_at(body, "data", "members")]
     if not rows or session.output.json_format:
         session.output.answer(body, "No members found in context")
         return
     names = _names(session, context_id)
-    table = Table(
-        ["Member", "Alias", "Capabilities"], [[key, ", ".join(names.get(key, [])), held] for key, held in rows]
-    )
-    session.output.answer(body, table)
+    lines = [[key, ", ".join(names.get(key, [])), _held(held, main, names)] for key, held, main in rows]
+    session.output.answer(body, Table(["Member", "Alias", "Capabilities"], lines))
 
 
 def grant(session: Session) -> None:
@@ -49,7 +49,9 @@ def revoke(session: Session) -> None:
     """Take a capability, or the membership; before the latter a person is asked, and the last one goes with a yes only."""
     change = _resolve(session)
     if session.args.capability == _MEMBERSHIP and not session.args.yes:
-        last = _is_last(session, change)
+        mains = _main_keys(session, change.context_id)
+        change = change._replace(member=mains.get(change.member, change.member))
+        last = set(mains.values()) == {change.member}
         if is_interactive():
             _ask(session, change, last=last)
         elif last:
@@ -82,8 +84,16 @@ def _resolve(session: Session) -> Change:
     )
 
 
-def _is_last(session: Session, change: Change) -> bool:
-    return items_at(session.routes.context_identities(change.context_id), "data", "identities") == [change.member]
+def _main_keys(session: Session, context_id: str) -> dict[str, str]:
+    """By key of a context that of its member: a linked key stands for the member that it is linked to."""
+    try:
+        members = items_at(session.routes.context_members(context_id), "data", "members")
+    except ResourceNotFoundError as error:
+        if error.refusal.code not in {"", "no_such_path"}:
+            raise
+        keys = items_at(session.routes.context_identities(context_id), "data", "identities")
+        return {str(key): str(key) for key in keys}
+    return {key: main or key for key, _, main in map(_member_row, members)}
 
 
 def _ask(session: Session, change: Change, *, last: bool) -> None:
@@ -116,9 +126,16 @@ def _named(key: str, names: dict[str, list[str]]) -> str:
     return f"{names[key][0]!r} ({key})" if key in names else key
 
 
-def _member_row(item: object) -> tuple[str, str]:
+def _held(capabilities: str, main: str | None, names: dict[str, list[str]]) -> str:
+    """What a member may do; of a linked key also whose it is, by the alias where there is one."""
+    return capabilities if main is None else f"{capabilities} (linked to {names.get(main, [main])[0]})"
+
+
+def _member_row(item: object) -> tuple[str, str, str | None]:
     key = value_at(item, "publicKey") or value_at(item, "identity")
     capabilities = items_at(item, "capabilities")
     if not isinstance(key, str):
         raise NotANodeError("the answer has another shape than a node's: a member without a key")
-    return key, ", ".join(str(each) for each in capabilities)
+    held = ", ".join(str(each) for each in capabilities)
+    main = value_at(item, "linkedTo")
+    return key, held, main if isinstance(main, str) else None

@@ -11,6 +11,7 @@ from meroid.account.shares import TooFewSharesError, join_shares
 from meroid.account.sheet import date_of, join_codes
 from meroid.account.succession import seed_generation
 from meroid.app import Node, open_vaulted
+from meroid.cli.merod.fresh_home import fresh_home
 from meroid.cli.merod.greeting import how_to_type
 from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.merod.terminal import ask_until, confirm, read_lines, read_text, type_secret, wipe_screen
@@ -62,21 +63,21 @@ def restore(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def make_home(settings: Settings, kept: Kept) -> None:
-    """Make the node around an account; what is there when a step fails is no node yet, since its configuration comes last.
+    """Make the node around an account; what is refused on the way leaves nothing behind.
 
     Raises:
-        SeedNotOfAccountError: no key of the seed is in force; nothing was made.
+        SeedNotOfAccountError: no key of the seed is in force.
+        MeroidError: the key store or the disk refuses.
     """
     seed_generation(verify_key_log(kept.entries()).state, kept.seed)
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings.home.chmod(0o700)
-    node = Node(settings, open_vaulted(settings, make=True, ask=ask_on_terminal()))
-    try:
-        node.backups.restore(kept, node.clock.now_ms())
-        node.prepare()
-    finally:
-        node.close()
-    write_config(settings)
+    with fresh_home(settings.home):
+        node = Node(settings, open_vaulted(settings, make=True, ask=ask_on_terminal()))
+        try:
+            node.backups.restore(kept, node.clock.now_ms())
+            node.prepare()
+        finally:
+            node.close()
+        write_config(settings)
 
 
 def _kept(arguments: argparse.Namespace) -> Kept:
