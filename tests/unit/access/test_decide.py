@@ -190,4 +190,7 @@ def test_a_log_in_is_fresh_for_five_minutes() -> None:
     principal = Principal(subject="k", account_id=ACCOUNT, key_id="k", held=(ADMIN,), fresh_login_at=1_000)
     assert principal.is_fresh(301_000)
     assert not principal.is_fresh(301_001)
-    assert not Principal.node(ACCOUNT).is_fresh(0)
+
+
+def test_the_node_itself_needs_no_log_in() -> None:
+    assert Principal.node(ACCOUNT).is_fresh(0)
