@@ -10,6 +10,7 @@ from meroid.keys.sealing import NONCE_BYTES, SealBrokenError, aead_open, aead_se
 from meroid.keys.signer import Secret
 from meroid.service.ports.sealer import StoreSealBrokenError
 from meroid.vault.key_store import STORE_KEY_BYTES
+from meroid.vault.locked_memory import LockedSecret
 
 _SEED_LABEL: Final = "meroid/sealed-seed/v1"
 _DATABASE_LABEL: Final = "meroid/database-key/v1"
@@ -20,7 +21,7 @@ class SeedVault:
     """Seals and opens seeds, and gives the key of the encrypted database.
 
     A sealed seed is a version byte (1), a random nonce (12 bytes) and the entropy under
-    ChaCha20-Poly1305, with the account id as associated data. Nothing opened is kept here:
+    ChaCha20-Poly1305, with the account id as associated data. What is opened lies in locked memory. Nothing is kept here:
     stretching a phrase costs about a millisecond, so who signs often keeps the `Seed`.
     """
 
@@ -49,7 +50,7 @@ class SeedVault:
             raise StoreSealBrokenError("the seed of an account doesn't open with this store key") from None
         if len(entropy) not in ENTROPY_BYTES.values():
             raise StoreSealBrokenError("what was sealed is not a seed")
-        return Seed(Secret(entropy))
+        return Seed(LockedSecret(entropy))
 
     def database_key(self) -> str:
         """The raw key of the database, 64 lower-case hex digits (SQLCipher's `x'…'` form)."""

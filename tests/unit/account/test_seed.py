@@ -13,6 +13,7 @@ from meroid.account.client_keys import ClientKeyPath
 from meroid.account.key_log import account_id_of
 from meroid.account.phrase import stretch
 from meroid.account.seed import Seed
+from meroid.ids import AccountId
 from meroid.keys.commitment import GENERATIONS, NO_NEXT_KEYS, WrongNextKeysError, check_next_keys
 from meroid.keys.derivation import BadKeyPathError
 from meroid.keys.public import verify_signature
@@ -163,3 +164,16 @@ def test_thousands_of_slots_derive_quickly() -> None:
 def test_the_secret_of_backups_is_pinned() -> None:
     assert SEED.backup_secret().reveal().hex() == PINNED["backupSecretHex"]
     assert PINNED["backupSecretHex"] not in repr(SEED.backup_secret())
+
+
+@pytest.mark.parametrize("vector", PINNED["cosigningKeys"])
+def test_cosigning_keys_are_pinned_as_a_second_implementation_derives_them(vector: dict[str, Any]) -> None:
+    signer = SEED.cosigning_key(AccountId.parse(vector["account"]), vector["number"])
+
+    assert str(signer.public_key) == vector["publicKey"]
+
+
+def test_a_cosigning_key_out_of_range_is_refused() -> None:
+    for number in (-1, 2**31):
+        with pytest.raises(BadKeyPathError):
+            SEED.cosigning_key(AccountId(bytes(32)), number)
