@@ -206,6 +206,40 @@ def test_an_older_database_in_the_place_of_the_one_that_counted_on_is_noticed(sh
     assert shared.laptop_key in older.node.keys.restored()
 
 
+@pytest.mark.parametrize("how", ["deleted and put back", "put back over itself"])
+def test_a_home_that_was_put_back_on_its_own_disk_is_noticed(shared: Shared, how: str) -> None:
+    home, saved = shared.world.folder / "laptop", shared.world.folder / "saved"
+    shared.laptop.close()
+    shared.world.nodes.remove(shared.laptop)
+    shutil.copytree(home, saved)
+    Machine("laptop", shared.world.folder, shared.world.network.transport("laptop")).close()
+    if how == "deleted and put back":
+        shutil.rmtree(home)
+        shutil.copytree(saved, home)
+    else:
+        for file in (each for each in saved.rglob("*") if each.is_file() and each.name != "home-mark"):
+            (home / file.relative_to(saved)).write_bytes(file.read_bytes())  # as rsync does with what differs
+
+    older = Machine("laptop", shared.world.folder, shared.world.network.transport("laptop"))
+    shared.world.nodes.append(older)
+
+    assert shared.laptop_key in older.node.keys.restored()
+
+
+def test_a_change_of_modes_makes_no_other_home(shared: Shared) -> None:
+    shared.laptop.close()
+    shared.world.nodes.remove(shared.laptop)
+    for name in ("home-mark", "starts"):
+        file = shared.world.folder / "laptop" / name
+        file.chmod(0o640)
+        file.chmod(0o600)
+
+    same = Machine("laptop", shared.world.folder, shared.world.network.transport("laptop"))
+    shared.world.nodes.append(same)
+
+    assert same.node.keys.restored() == frozenset()
+
+
 def test_who_is_alone_in_a_context_goes_on_when_it_says_so(world: World) -> None:
     machine = world.machine("alone")
     context_id, key = machine.create(machine.install())
