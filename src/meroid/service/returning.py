@@ -248,7 +248,7 @@ class ReturnService:
     def _awaited(self) -> bool:
         """Whether a restored key still waits, or every slot is to be asked for."""
         scan = self._store.read(lambda tx: tx.auth.setting(SCAN_SETTING)) is not None
-        return (scan and not self._scanned) or any(True for _ in self._recorded())
+        return (scan and not self._scanned) or any(True for _ in self._recorded(bound=True))
 
     def _look_until_back(self) -> None:
         for pause in (*_PAUSES_S, *([_PAUSES_S[-1]] * 60)):
@@ -281,8 +281,8 @@ class ReturnService:
         if scanned is not None:
             yield from self._scan(AccountId.parse(scanned))
 
-    def _recorded(self) -> Iterator[Candidate]:
-        """Restored keys, the latest generation of each slot, that aren't current members of an open context."""
+    def _recorded(self, *, bound: bool = False) -> Iterator[Candidate]:
+        """Restored keys, the latest generation of each slot; a backup may be older than what bound a key."""
         restored = self._keys.restored()
         if not restored:
             return
@@ -294,7 +294,7 @@ class ReturnService:
             if known is None or known.generation < record.generation:
                 latest[slot] = record
         for record in latest.values():
-            if record.public_key in restored and record.context_id is not None:
+            if record.public_key in restored and (record.context_id is not None or not bound):
                 yield _candidate(record, GENERATIONS)
 
     def _scan(self, account_id: AccountId) -> Iterator[list[Candidate]]:

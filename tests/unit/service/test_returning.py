@@ -116,6 +116,23 @@ def test_the_words_and_one_members_address_bring_the_memberships_back(shared: Sh
     shared.agree()
 
 
+@pytest.mark.parametrize("generated", ["before the backup", "after the backup"])
+def test_a_context_that_was_joined_after_the_backup_comes_back(shared: Shared, generated: str) -> None:
+    founder, laptop = shared.founder, shared.laptop
+    context_id, founder_key = founder.create(founder.install())
+    key = laptop.identity() if generated == "before the backup" else None
+    seed, contents = shared.backup()
+    key = key or laptop.identity()
+    ticket = founder.running.joining.invite(founder.me, context_id, founder_key, key, founder.at)
+    laptop.running.joining.join(laptop.me, ticket, key, salt=None, at=laptop.at)
+    shared.lose_laptop()
+
+    again = Restored(shared.world, "again", seed, contents, [])
+    found = again.running.returning.look(founder.running.transport.endpoints())
+
+    assert {each.context_id for each in found if each.key is not None} == {context_id, shared.context_id}
+
+
 def test_a_key_that_was_rotated_since_the_backup_is_found_by_the_one_before(shared: Shared) -> None:
     seed, contents = shared.backup()
     rotated = shared.laptop.running.rotation.rotate(
