@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from meroid.access.principal import Principal
-from meroid.account.client_keys import ClientKeyPath
+from meroid.account.client_keys import ClientKeyPath, ClientKeys
 from meroid.clock import Clock
 from meroid.errors import MeroidError, NotFoundError
 from meroid.ids import AccountId, ContextId
@@ -188,27 +188,43 @@ class ReturnService:
             desks = self._transport.present(RETURN_TOPIC)
         return desks[:_NODES_MOST]
 
-    def resume(self, replica: Replica) -> PublicKey | None:
-        """Rotate the restored key of this node that is a member of a context; its next key acts from then on.
+    def resume(self, replica: Replica, of: AccountId | None = None) -> PublicKey | None:
+        """Rotate restored keys of this node that are members of a context; their next keys act from then on.
 
-        Called after a member was heard, or when the owner says that no other copy runs.
+        Called after a member was heard, or when the owner says that no other copy runs; then only the keys `of`
+        that account go on.
+
+        Returns:
+            One key that acts now, or nothing where none waited.
         """
+        following: PublicKey | None = None
+        problem: MeroidError | None = None
         with self._resuming:
-            state, restored = replica.ledger.state, self._keys.restored()
             for keys in self._keys.of_context(replica.context_id):
-                now, owner = state.key_now(keys.public_key), self._keys.owner_of(keys.public_key)
-                if keys.public_key not in restored or now not in state.members or owner is None:
+                owner = self._keys.owner_of(keys.public_key)
+                if owner is None or of not in {None, owner}:
                     continue
-                candidate = Candidate(account_id=owner, path=keys.path, public_key=keys.public_key, later=GENERATIONS)
-                if self._record_of(candidate, replica.context_id, now) is None:
-                    continue
-                following = now
-                if now in self._keys.restored():
-                    at = self._clock.now_ms()
-                    following = self._rotation.resume(Principal.node(owner), replica.context_id, now, at)
-                self._release(keys.public_key)
-                return following
+                try:
+                    following = self._resume_one(replica, keys, owner) or following
+                except MeroidError as error:  # another one can go on all the same
+                    problem = error
+        if following is None and problem is not None:
+            raise problem
+        return following
+
+    def _resume_one(self, replica: Replica, keys: ClientKeys, owner: AccountId) -> PublicKey | None:
+        state, context_id = replica.ledger.state, replica.context_id
+        now = state.key_now(keys.public_key)
+        if keys.public_key not in self._keys.restored() or now not in state.members:
             return None
+        candidate = Candidate(account_id=owner, path=keys.path, public_key=keys.public_key, later=GENERATIONS)
+        if self._record_of(candidate, context_id, now) is None:
+            return None
+        following = now
+        if now in self._keys.restored():
+            following = self._rotation.resume(Principal.node(owner), context_id, now, self._clock.now_ms())
+        self._release(keys.public_key)
+        return following
 
     def _release(self, key: PublicKey) -> None:
         self._store.write(lambda tx: tx.accounts.release(key))
@@ -227,7 +243,7 @@ class ReturnService:
         others = [key for key in replica.ledger.state.members if self._keys.owner_of(key) is None]
         if waiting and others and not force:
             self._keys.check_resumed(waiting[0])
-        key = self.resume(replica) if waiting else None
+        key = self.resume(replica, principal.account_id) if waiting else None
         if key is None:
             raise NothingToResumeError(f"no restored key of this account waits in {context_id}")
         return key

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tests.node_world import World, eventually
 from tests.unit.service.test_returning import Restored, Shared
 
-
+from meroid.keys.public import PublicKey
+from meroid.ledger.state import Member
 from meroid.service.catching_up import SyncReport
 
 
@@ -32,7 +34,7 @@ def test_a_desk_that_names_another_context_binds_no_key_to_it(shared: Shared) ->
     member = shared.founder.node.replicas.get(shared.context_id).ledger.state.members[shared.laptop_key]
     lies = liar.node.replicas.get(other)
     with lies.lock:  # the liar's desk takes the member of the true context for one of its own
-        lies.ledger.state.members[shared.laptop_key] = member
+        cast("dict[PublicKey, Member]", lies.ledger.state.members)[shared.laptop_key] = member
     world.network.partition(["liar", "again"])
 
     again = Restored(world, "again", seed, None, [])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.node_world import Machine, World, eventually
 
+from meroid.access.principal import Principal
 from meroid.account.backup import BackupContents
 from meroid.account.seed import Seed
 from meroid.app import Node, open_vaulted
@@ -274,6 +275,27 @@ def test_who_is_alone_in_a_context_goes_on_when_it_says_so(world: World) -> None
     copied.call(context_id, following, "set", key="k", value="after")
     with pytest.raises(NothingToResumeError):
         copied.running.returning.resume_alone(copied.me, context_id, force=False)
+
+
+def test_who_goes_on_alone_rotates_nobody_elses_key(world: World) -> None:
+    founder, machine = world.machine("founder"), world.machine("shared")
+    context_id, founder_key = founder.create(founder.install())
+    owners = founder.invite_and_join(machine, context_id, founder_key)
+    other = Principal.node(machine.node.keys.create_account(owner=False, at=machine.at).account_id)
+    key = machine.running.contexts.generate_identity(other, machine.at)
+    ticket = founder.running.joining.invite(founder.me, context_id, founder_key, key, founder.at)
+    machine.running.joining.join(other, ticket, key, salt=None, at=machine.at)
+    machine.close()
+    world.nodes.remove(machine)
+    shutil.copytree(world.folder / "shared", world.folder / "elsewhere" / "shared")
+    world.network.partition(["founder"], ["shared"])
+    copied = Machine("shared", world.folder / "elsewhere", world.network.transport("shared"))
+    world.nodes.append(copied)
+
+    following = copied.running.returning.resume_alone(other, context_id, force=True)
+
+    assert copied.node.keys.owner_of(following) == other.account_id
+    assert owners in copied.node.keys.restored()
 
 
 def test_who_has_members_to_ask_goes_on_alone_only_by_force(shared: Shared) -> None:
