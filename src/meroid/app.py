@@ -162,14 +162,17 @@ class Node:
         known = self.store.read(lambda tx: tx.auth.setting(_HOME_MARK))
         remembered = None if known is None else HomeMark.parse(known)
         if remembered is not None and remembered.is_of(home):
-            mark = replace(remembered, starts=remembered.starts + 1)
+            mark = replace(remembered, starts=remembered.starts + 1, starts_born=None)
         else:
-            mark = renew_mark(home)
+            mark = replace(renew_mark(home), starts_born=None)
             if remembered is not None:
                 _log.warning("this home was copied or put back; its keys rotate before they sign")
                 self.backups.become_new_device(at)
+        self._remember(mark)
+        self._remember(count_start(home, mark.starts))
+
+    def _remember(self, mark: HomeMark) -> None:
         self.store.write(lambda tx: tx.auth.put_setting(_HOME_MARK, mark.encoded))
-        count_start(home, mark.starts)
 
     def _settle_log(self, account_id: AccountId) -> None:
         self.store.write(lambda tx: self.key_logs.settle(tx, account_id))

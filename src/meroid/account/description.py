@@ -15,6 +15,7 @@ from meroid.account.changes import (
     RootKeyRemoval,
     Rotation,
 )
+from meroid.ids import Id32
 
 
 def describe(change: Change) -> tuple[str, ...]:
@@ -43,8 +44,10 @@ def describe(change: Change) -> tuple[str, ...]:
 def _keys(new: KeyChange) -> Iterator[str]:
     yield f"from then on {new.keys.threshold} of {len(new.keys.keys)} keys sign for it: {', '.join(map(str, new.keys.keys))}"
     yield f"the next change of keys takes {new.next.threshold} of {len(new.next.digests)} keys that are committed to"
+    yield f"these are committed to, by digest: {', '.join(str(Id32(each)) for each in new.next.digests)}"
     if new.recovery is None:
         yield "there is no recovery set"
     else:
-        names = ", ".join(f"{each.label or 'no name'} ({each.key})" for each in new.recovery.members)
+        # the key first: a label is free text, and could show another key in brackets
+        names = ", ".join(f"{each.key} ({each.label or 'no name'})" for each in new.recovery.members)
         yield f"any {new.recovery.threshold} of these recover it: {names}"

@@ -113,8 +113,8 @@ class BackupService:
                 tx.accounts.add_client_key(key)
             tx.accounts.set_backed_up(record.account_id, at)
             tx.auth.put_setting(ADDRESSES_SETTING, json.dumps(list(dict.fromkeys(known))))
-            if contents is None:
-                tx.auth.put_setting(SCAN_SETTING, str(record.account_id))
+            # also with a backup: contexts may have come since it was made
+            tx.auth.put_setting(SCAN_SETTING, str(record.account_id))
 
         self._store.write(work)
         self._keys.reread()

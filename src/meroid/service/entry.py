@@ -33,6 +33,13 @@ class IdentityBoundError(ConflictError):
     next_step = "generate a new identity and have it invited: `meroctl context identity generate`"
 
 
+class RestoredIdentityError(ConflictError):
+    """The identity came from a backup or a copy; whoever has another one may have used it elsewhere."""
+
+    code = "identity_restored"
+    next_step = "generate a new identity and have it invited, or linked: `meroctl context identity generate`"
+
+
 class NotLetInError(ForbiddenError):
     """The inviter's node answered, but what it handed out doesn't make the key a member."""
 
@@ -64,12 +71,24 @@ class Entry:
 
         Raises:
             NotYourIdentityError, IdentityBoundError: it is another's, or of another context.
+            RestoredIdentityError: it was restored, and of no context yet.
         """
         keys = self._keys.own(principal.account_id, key)
         record = self._store.read(lambda tx: tx.accounts.client_key(key))
         if record is None or record.context_id not in {None, context_id}:
             raise IdentityBoundError(f"{key} is an identity of another context")
+        if record.context_id is None:
+            self.check_first_use(key)
         return keys
+
+    def check_first_use(self, key: PublicKey) -> None:
+        """Refuse to sign with a restored key what makes it a member: it may be one elsewhere, or have tried it here.
+
+        Raises:
+            RestoredIdentityError: it is a restored one.
+        """
+        if key in self._keys.restored():
+            raise RestoredIdentityError(f"{key} was restored, and may have been used since")
 
     def bind(self, key: PublicKey, context_id: ContextId) -> None:
         """Bind the key before anything signed with it leaves, so that it never stands in two contexts.

@@ -83,7 +83,7 @@ class JoiningService:
 
         Raises:
             InvitationExpiredError: its time is over.
-            NotYourIdentityError, IdentityBoundError: the joining key isn't free to join here.
+            NotYourIdentityError, IdentityBoundError, RestoredIdentityError: the joining key isn't free to join here.
             PeerUnreachableError, PeerRefusedError: the inviter's node doesn't answer or let in.
             RuleRefusalError: the invitation doesn't hold any more.
             NotLetInError: the history that came doesn't say that the key is a member.
@@ -93,6 +93,8 @@ class JoiningService:
         channel = self._entry.channel(ticket)
         proof = None if salt is None else _proof(ticket, salt, joiner)
         heads, member = requests.read_door(self._entry.knock(channel, keys, requests.ask_door(proof)))
+        if not member:
+            self._entry.check_first_use(joiner)
         self._entry.bind(joiner, ticket.context_id)
         if not member:
             join = self._join_operation(principal, ticket, keys, heads, proof)

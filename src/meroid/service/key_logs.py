@@ -130,11 +130,18 @@ class KeyLogs:
 
         def work(tx: Transaction) -> Sequence[Change]:
             account = self._account(tx, account_id)
-            if account.log_unsettled_at is not None:
-                raise KeyLogUnsettledError("the key log may have later entries on another device")
+            _check_settled(account)
             return list(self._missing(tx, account, self.within(tx, account_id)))
 
         return self._store.read(work)
+
+    def check_settled(self, account_id: AccountId) -> None:
+        """Refuse where the log may have later entries elsewhere.
+
+        Raises:
+            KeyLogUnsettledError: it may.
+        """
+        _check_settled(self._store.read(lambda tx: self._account(tx, account_id)))
 
     def rotate(self, account_id: AccountId) -> VerifiedKeyLog:
         """The next account key takes over; the recovery set stays.
@@ -160,8 +167,7 @@ class KeyLogs:
         """
 
         def work(tx: Transaction) -> VerifiedKeyLog:
-            if self._account(tx, account_id).log_unsettled_at is not None:
-                raise KeyLogUnsettledError("the key log may have later entries on another device")
+            _check_settled(self._account(tx, account_id))
             return self._store_entry(tx, self.within(tx, account_id), entry)
 
         return self._store.write(work)
@@ -215,8 +221,7 @@ class KeyLogs:
         return account
 
     def _check_may_sign(self, account: AccountRecord, log: VerifiedKeyLog) -> None:
-        if account.log_unsettled_at is not None:
-            raise KeyLogUnsettledError("the key log may have later entries on another device")
+        _check_settled(account)
         if not self._signs_alone(account, log):
             raise NeedsCosignersError(f"{log.state.keys.threshold} of the account's keys have to sign")
 
@@ -252,6 +257,11 @@ class KeyLogs:
             self._verified[log.account_id] = log
             while len(self._verified) > _LOGS_KEPT:
                 self._verified.pop(next(iter(self._verified)))
+
+
+def _check_settled(account: AccountRecord) -> None:
+    if account.log_unsettled_at is not None:
+        raise KeyLogUnsettledError("the key log may have later entries on another device")
 
 
 def _is_beginning(log: VerifiedKeyLog, entries: Sequence[bytes]) -> bool:

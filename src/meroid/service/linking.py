@@ -150,7 +150,7 @@ class LinkingService:
 
         Raises:
             LinkCodeExpiredError: its time is over.
-            NotYourIdentityError, IdentityBoundError: the key isn't free to be linked.
+            NotYourIdentityError, IdentityBoundError, RestoredIdentityError: the key isn't free to be linked.
             PeerUnreachableError, PeerRefusedError: the member's node doesn't answer, or not to this key.
             RuleRefusalError: the rules don't allow the link.
             NotLetInError: the history that came doesn't say that the key is linked.
@@ -160,6 +160,7 @@ class LinkingService:
         if key is None:
             key = self._waiting_key(principal, ticket.context_id) or self._keys.generate(principal.account_id, at)
         keys = self._entry.free_keys(principal, ticket.context_id, key)
+        self._entry.check_first_use(key)
         channel = self._entry.channel(ticket)
         self._entry.bind(key, ticket.context_id)
         published = self._keys.publish(principal.account_id, keys)
@@ -232,7 +233,8 @@ class LinkingService:
             lambda tx: tx.accounts.client_keys(account_id=principal.account_id, context_id=context_id)
         )
         replica = self._replicas.find(context_id)
-        return next((each.public_key for each in records if _never_in(replica, each.public_key)), None)
+        fresh = (each.public_key for each in records if each.restored_at is None)
+        return next((key for key in fresh if _never_in(replica, key)), None)
 
 
 def _never_in(replica: Replica | None, key: PublicKey) -> bool:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from meroid.access.principal import Principal
-from meroid.account.client_keys import ClientKeyPath
+from meroid.account.client_keys import ClientKeyPath, ClientKeys
 from meroid.clock import Clock
 from meroid.errors import MeroidError, NotFoundError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.commitment import GENERATIONS
 from meroid.keys.public import PublicKey
 from meroid.keys.sealing import SealingKey
-from meroid.service.entry import Entry
+from meroid.service.entry import Entry, NotLetInError
 from meroid.service.keyring import KeyRing
 from meroid.service.ports.accounts import ClientKeyRecord
 from meroid.service.ports.store import Store, Transaction
@@ -102,6 +102,7 @@ class ReturnService:
         self._looking = threading.Lock()
         self._resuming = threading.Lock()
         self._scanned = False
+        self._fetching: set[ContextId] = set()
         self._closing = threading.Event()
         self._looker: threading.Thread | None = None
 
@@ -134,14 +135,49 @@ class ReturnService:
             self._transport.connect(addresses)
             self._store.write(lambda tx: _keep_addresses(tx, addresses))
         with self._looking:
-            found: dict[ContextId, Returned] = {}
-            for place in self._desks(wait=bool(addresses)):
-                try:
-                    for returned in self._ask(place):
-                        found[returned.context_id] = returned
-                except MeroidError as problem:
-                    self._trouble("return desk did not help", problem)
-            return list(found.values())
+            try:
+                found = self._heard(self._desks(wait=bool(addresses)))
+            finally:
+                self._fetching.clear()
+            return [self._going_on(context_id, problem) for context_id, problem in found.items()]
+
+    def _heard(self, desks: Sequence[str]) -> dict[ContextId, MeroidError | None]:
+        """The contexts that any desk told of, each with why it wasn't taken up, if it wasn't.
+
+        A member may have slept, or hold back what it knows. So all are heard before a key is rotated: until
+        then the contexts stand in `_fetching`.
+        """
+        found: dict[ContextId, MeroidError | None] = {}
+        for place in desks:
+            try:
+                for candidate, way in self._ask(place):
+                    context_id = way.channel.context_id
+                    self._fetching.add(context_id)
+                    problem = self._fetch(candidate, way)
+                    if problem is None or found.get(context_id, problem) is not None:
+                        found[context_id] = problem
+            except MeroidError as problem:
+                self._trouble("return desk did not help", problem)
+        return found
+
+    def _going_on(self, context_id: ContextId, problem: MeroidError | None) -> Returned:
+        """Hear who else is present in a context that was taken up again, then rotate its key."""
+        replica = self._replicas.find(context_id) if problem is None else None
+        if replica is None:
+            return Returned(context_id=context_id, key=None, problem=problem)
+        try:
+            self._replication.repair(replica)
+            return Returned(context_id=context_id, key=self._resumed(replica))
+        except MeroidError as trouble:
+            self._trouble("context not taken up again", trouble)
+            return Returned(context_id=context_id, key=None, problem=trouble)
+
+    def _resumed(self, replica: Replica) -> PublicKey | None:
+        """The key that acts in a context now; hearing the others may have rotated it already."""
+        following = self.resume(replica)
+        members = replica.ledger.state.members
+        own = (keys.public_key for keys in self._keys.of_context(replica.context_id))
+        return following or next((key for key in own if key in members and key not in self._keys.restored()), None)
 
     def _desks(self, *, wait: bool) -> Sequence[str]:
         """The desks of other nodes in reach; after new addresses were named that may take a moment."""
@@ -152,27 +188,43 @@ class ReturnService:
             desks = self._transport.present(RETURN_TOPIC)
         return desks[:_NODES_MOST]
 
-    def resume(self, replica: Replica) -> PublicKey | None:
-        """Rotate the restored key of this node that is a member of a context; its next key acts from then on.
+    def resume(self, replica: Replica, of: AccountId | None = None) -> PublicKey | None:
+        """Rotate restored keys of this node that are members of a context; their next keys act from then on.
 
-        Called after a member was heard, or when the owner says that no other copy runs.
+        Called after a member was heard, or when the owner says that no other copy runs; then only the keys `of`
+        that account go on.
+
+        Returns:
+            One key that acts now, or nothing where none waited.
         """
+        following: PublicKey | None = None
+        problem: MeroidError | None = None
         with self._resuming:
-            state, restored = replica.ledger.state, self._keys.restored()
             for keys in self._keys.of_context(replica.context_id):
-                now, owner = state.key_now(keys.public_key), self._keys.owner_of(keys.public_key)
-                if keys.public_key not in restored or now not in state.members or owner is None:
+                owner = self._keys.owner_of(keys.public_key)
+                if owner is None or of not in {None, owner}:
                     continue
-                candidate = Candidate(account_id=owner, path=keys.path, public_key=keys.public_key, later=GENERATIONS)
-                if self._record_of(candidate, replica.context_id, now) is None:
-                    continue
-                following = now
-                if now in self._keys.restored():
-                    at = self._clock.now_ms()
-                    following = self._rotation.resume(Principal.node(owner), replica.context_id, now, at)
-                self._release(keys.public_key)
-                return following
+                try:
+                    following = self._resume_one(replica, keys, owner) or following
+                except MeroidError as error:  # another one can go on all the same
+                    problem = error
+        if following is None and problem is not None:
+            raise problem
+        return following
+
+    def _resume_one(self, replica: Replica, keys: ClientKeys, owner: AccountId) -> PublicKey | None:
+        state, context_id = replica.ledger.state, replica.context_id
+        now = state.key_now(keys.public_key)
+        if keys.public_key not in self._keys.restored() or now not in state.members:
             return None
+        candidate = Candidate(account_id=owner, path=keys.path, public_key=keys.public_key, later=GENERATIONS)
+        if self._record_of(candidate, context_id, now) is None:
+            return None
+        following = now
+        if now in self._keys.restored():
+            following = self._rotation.resume(Principal.node(owner), context_id, now, self._clock.now_ms())
+        self._release(keys.public_key)
+        return following
 
     def _release(self, key: PublicKey) -> None:
         self._store.write(lambda tx: tx.accounts.release(key))
@@ -191,13 +243,15 @@ class ReturnService:
         others = [key for key in replica.ledger.state.members if self._keys.owner_of(key) is None]
         if waiting and others and not force:
             self._keys.check_resumed(waiting[0])
-        key = self.resume(replica) if waiting else None
+        key = self.resume(replica, principal.account_id) if waiting else None
         if key is None:
             raise NothingToResumeError(f"no restored key of this account waits in {context_id}")
         return key
 
     def synced(self, replica: Replica) -> None:
         """What replication calls after a member answered everything: a restored key of the context goes on."""
+        if replica.context_id in self._fetching:
+            return  # others are asked still
         try:
             self.resume(replica)
         except MeroidError as problem:
@@ -210,7 +264,7 @@ class ReturnService:
     def _awaited(self) -> bool:
         """Whether a restored key still waits, or every slot is to be asked for."""
         scan = self._store.read(lambda tx: tx.auth.setting(SCAN_SETTING)) is not None
-        return (scan and not self._scanned) or any(True for _ in self._recorded())
+        return (scan and not self._scanned) or any(True for _ in self._recorded(bound=True))
 
     def _look_until_back(self) -> None:
         for pause in (*_PAUSES_S, *([_PAUSES_S[-1]] * 60)):
@@ -221,14 +275,14 @@ class ReturnService:
             except MeroidError as problem:
                 self._trouble("contexts not found again", problem)
 
-    def _ask(self, place: str) -> Iterator[Returned]:
+    def _ask(self, place: str) -> Iterator[tuple[Candidate, WayBack]]:
         for candidates in self._windows():
             number = new_number()
             question = return_question(number, [each.public_key for each in candidates])
             answer = self._transport.ask(RETURN_TOPIC, place, question, timeout_s=_ASK_S)
             ways = open_answer(number, lambda place: self._sealing(candidates[place]), answer)  # noqa: B023  # used at once
             for at_place, way in ways.items():
-                yield self._come_back(candidates[at_place], way)
+                yield candidates[at_place], way
             if self._is_scan(candidates):
                 self._scanned |= bool(ways)
                 if not ways:
@@ -243,8 +297,8 @@ class ReturnService:
         if scanned is not None:
             yield from self._scan(AccountId.parse(scanned))
 
-    def _recorded(self) -> Iterator[Candidate]:
-        """Restored keys, the latest generation of each slot, that aren't current members of an open context."""
+    def _recorded(self, *, bound: bool = False) -> Iterator[Candidate]:
+        """Restored keys, the latest generation of each slot; a backup may be older than what bound a key."""
         restored = self._keys.restored()
         if not restored:
             return
@@ -256,7 +310,7 @@ class ReturnService:
             if known is None or known.generation < record.generation:
                 latest[slot] = record
         for record in latest.values():
-            if record.public_key in restored and record.context_id is not None:
+            if record.public_key in restored and (record.context_id is not None or not bound):
                 yield _candidate(record, GENERATIONS)
 
     def _scan(self, account_id: AccountId) -> Iterator[list[Candidate]]:
@@ -280,25 +334,49 @@ class ReturnService:
         for path in _generations(candidate):
             yield self._keys.seed(candidate.account_id).client_keys(path).sealing
 
-    def _come_back(self, candidate: Candidate, way: WayBack) -> Returned:
-        """Take up one membership again: put its key on record, fetch the context, rotate."""
-        context_id = way.channel.context_id
+    def _fetch(self, candidate: Candidate, way: WayBack) -> MeroidError | None:
+        """Fetch what a member tells of a context, and bind the key to it, if its history says that it is a member.
+
+        Nothing stays of a context that a liar named: otherwise its word would bind the key's slot for good.
+        """
+        context_id, here = way.channel.context_id, self._replicas.find(way.channel.context_id)
         try:
-            record = self._record_of(candidate, context_id, way.key_now)
-            if record is None:
-                return Returned(context_id=context_id, key=None)
-            keys = self._keys.own(record.account_id, record.public_key)
-            replica = self._replicas.find(context_id) or self._entry.begin(way.channel, keys)
+            path = self._path_of(candidate, way.key_now)
+            if path is None or not self._may_be_of(context_id, candidate.public_key, way.key_now):
+                raise NotLetInError("the node named a context that this key can't be of")
+            keys = self._keys.seed(candidate.account_id).client_keys(path)
+            replica = here or self._entry.begin(way.channel, keys)
             self._replication.catch_up(replica, way.channel, keys)
-            return Returned(context_id=context_id, key=self.resume(replica))
+            self._bind(candidate, replica)
         except MeroidError as problem:
             self._trouble("context not taken up again", problem)
-            return Returned(context_id=context_id, key=None, problem=problem)
+            if here is None:
+                self._drop_unless_bound(context_id)
+            return problem
+        return None
+
+    def _bind(self, candidate: Candidate, replica: Replica) -> None:
+        now = replica.ledger.state.key_now(candidate.public_key)
+        if now not in replica.ledger.state.members or self._record_of(candidate, replica.context_id, now) is None:
+            raise NotLetInError(f"{candidate.public_key} is no member of {replica.context_id} by the history that came")
+        self._replication.refresh(replica)
+
+    def _drop_unless_bound(self, context_id: ContextId) -> None:
+        if self._replicas.find(context_id) is not None and not self._keys.of_context(context_id):
+            self._replicas.forget(context_id)
+            self._store.write(lambda tx: tx.contexts.remove(context_id))
+
+    def _may_be_of(self, context_id: ContextId, *keys: PublicKey) -> bool:
+        records = self._store.read(lambda tx: [tx.accounts.client_key(key) for key in keys])
+        return all(each is None or each.context_id in {None, context_id} for each in records)
+
+    def _path_of(self, candidate: Candidate, now: PublicKey) -> ClientKeyPath | None:
+        seed = self._keys.seed(candidate.account_id)
+        return next((path for path in _generations(candidate) if seed.client_keys(path).public_key == now), None)
 
     def _record_of(self, candidate: Candidate, context_id: ContextId, now: PublicKey) -> ClientKeyRecord | None:
         """The record of the key that the membership has now; made where it isn't there, as a restored one."""
-        seed = self._keys.seed(candidate.account_id)
-        path = next((path for path in _generations(candidate) if seed.client_keys(path).public_key == now), None)
+        path = self._path_of(candidate, now)
         if path is None:
             return None
         at = self._clock.now_ms()
@@ -316,7 +394,8 @@ class ReturnService:
         def work(tx: Transaction) -> ClientKeyRecord | None:
             known = tx.accounts.client_key(now)
             if known is not None:
-                return known if known.context_id == context_id else None
+                bound = known.context_id is None and tx.accounts.bind_client_key(now, context_id)
+                return known if bound or known.context_id == context_id else None
             tx.accounts.add_client_key(made)
             return made
 

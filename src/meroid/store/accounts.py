@@ -22,7 +22,7 @@ _SET_BACKED_UP = "UPDATE accounts SET backed_up_at = ? WHERE account_id = ?"
 _SET_DISABLED = "UPDATE accounts SET disabled_at = ? WHERE account_id = ?"
 _SET_LOG_SETTLED = "UPDATE accounts SET log_unsettled_at = NULL WHERE account_id = ?"
 _RENEW_DEVICE = "UPDATE accounts SET device = ?, log_unsettled_at = ? WHERE account_id = ?"
-_RESTORED_ALL = "UPDATE client_keys SET restored_at = ? WHERE account_id = ? AND context_id IS NOT NULL"
+_RESTORED_ALL = "UPDATE client_keys SET restored_at = ? WHERE account_id = ?"
 _RESTORED = "SELECT public_key FROM client_keys WHERE restored_at IS NOT NULL ORDER BY position"
 _KEY_LOG = "SELECT entry FROM key_log WHERE account_id = ? ORDER BY sequence"
 # The log is one chain: an entry goes to its end or nowhere.
@@ -45,7 +45,9 @@ _CLIENT_KEYS_OF_ACCOUNT = _KEYS + " WHERE account_id = ?" + _IN_ORDER
 _CLIENT_KEYS_OF_CONTEXT = _KEYS + " WHERE context_id = ?" + _IN_ORDER
 _CLIENT_KEYS_OF_BOTH = _KEYS + " WHERE context_id = ? AND account_id = ?" + _IN_ORDER
 _RELEASE = "UPDATE client_keys SET restored_at = NULL WHERE public_key = ?"
-_COUNT_UNBOUND = "SELECT COUNT(*) FROM client_keys WHERE account_id = ? AND context_id IS NULL"
+_COUNT_UNBOUND = """
+SELECT COUNT(*) FROM client_keys WHERE account_id = ? AND context_id IS NULL AND restored_at IS NULL
+"""
 _BIND = "UPDATE client_keys SET context_id = ? WHERE public_key = ? AND context_id IS NULL"
 
 
@@ -100,7 +102,7 @@ class SqlAccounts(Repository):
         self._session.run(_SET_LOG_SETTLED, (account_id,))
 
     def renew_device(self, account_id: AccountId, device: int, at: int) -> None:
-        """Note that this home is another device from now on, that its log is unsettled and all its bound keys restored."""
+        """Note that this home is another device from now on, that its log is unsettled and all its keys restored."""
         self._session.run(_RENEW_DEVICE, (device, at, account_id))
         self._session.run(_RESTORED_ALL, (at, account_id))
 
@@ -170,7 +172,7 @@ class SqlAccounts(Repository):
         self._session.run(_RELEASE, (public_key,))
 
     def count_unbound(self, account_id: AccountId) -> int:
-        """How many client keys of an account belong to no context yet."""
+        """How many client keys of an account wait for a context; restored ones never get one."""
         row = self._session.one(_COUNT_UNBOUND, (account_id,))
         return 0 if row is None else int(row[0])
 

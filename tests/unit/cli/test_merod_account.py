@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -163,3 +164,30 @@ def test_shares_of_two_sets_are_refused_and_nothing_is_made(tmp_path: Path) -> N
     assert terminal.end() == 1
     assert "mixed_shares" in terminal.seen
     assert not (tmp_path / "n").exists()
+
+
+def test_ctrl_c_wipes_the_words_from_the_screen(settings: Settings) -> None:
+    terminal = Terminal(settings.home.parent, "backup")
+    terminal.until("Press Enter")
+
+    terminal.process.send_signal(signal.SIGINT)
+
+    assert terminal.end() != 0
+    assert "\x1b[3J" in terminal.seen.partition("Press Enter")[2]
+
+
+def test_a_restored_home_drafts_no_entry_on_a_log_that_may_be_an_old_one(tmp_path: Path) -> None:
+    words, draft = tmp_path / "words", tmp_path / "draft"
+    words.write_bytes(Seed.generate().words().reveal())
+    assert run(tmp_path, "restore", "--words-file", str(words), "--yes").returncode == 0
+
+    refused = run(tmp_path, "draft", "--rotate", "--out", str(draft))
+
+    assert refused.returncode != 0
+    assert "key_log_unsettled" in refused.stderr
+    assert not draft.exists()
+
+
+def run(home: Path, *action: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "meroid.cli.merod", "--home", str(home), "--node-name", "n", "account", *action]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=told_secrets.watched())

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tests.node_world import Machine, World, eventually
 
+from meroid.access.principal import Principal
 from meroid.account.backup import BackupContents
 from meroid.account.seed import Seed
 from meroid.app import Node, open_vaulted
@@ -116,6 +117,23 @@ def test_the_words_and_one_members_address_bring_the_memberships_back(shared: Sh
     shared.agree()
 
 
+@pytest.mark.parametrize("generated", ["before the backup", "after the backup"])
+def test_a_context_that_was_joined_after_the_backup_comes_back(shared: Shared, generated: str) -> None:
+    founder, laptop = shared.founder, shared.laptop
+    context_id, founder_key = founder.create(founder.install())
+    key = laptop.identity() if generated == "before the backup" else None
+    seed, contents = shared.backup()
+    key = key or laptop.identity()
+    ticket = founder.running.joining.invite(founder.me, context_id, founder_key, key, founder.at)
+    laptop.running.joining.join(laptop.me, ticket, key, salt=None, at=laptop.at)
+    shared.lose_laptop()
+
+    again = Restored(shared.world, "again", seed, contents, [])
+    found = again.running.returning.look(founder.running.transport.endpoints())
+
+    assert {each.context_id for each in found if each.key is not None} == {context_id, shared.context_id}
+
+
 def test_a_key_that_was_rotated_since_the_backup_is_found_by_the_one_before(shared: Shared) -> None:
     seed, contents = shared.backup()
     rotated = shared.laptop.running.rotation.rotate(
@@ -206,6 +224,40 @@ def test_an_older_database_in_the_place_of_the_one_that_counted_on_is_noticed(sh
     assert shared.laptop_key in older.node.keys.restored()
 
 
+@pytest.mark.parametrize("how", ["deleted and put back", "put back over itself"])
+def test_a_home_that_was_put_back_on_its_own_disk_is_noticed(shared: Shared, how: str) -> None:
+    home, saved = shared.world.folder / "laptop", shared.world.folder / "saved"
+    shared.laptop.close()
+    shared.world.nodes.remove(shared.laptop)
+    shutil.copytree(home, saved)
+    Machine("laptop", shared.world.folder, shared.world.network.transport("laptop")).close()
+    if how == "deleted and put back":
+        shutil.rmtree(home)
+        shutil.copytree(saved, home)
+    else:
+        for file in (each for each in saved.rglob("*") if each.is_file() and each.name != "home-mark"):
+            (home / file.relative_to(saved)).write_bytes(file.read_bytes())  # as rsync does with what differs
+
+    older = Machine("laptop", shared.world.folder, shared.world.network.transport("laptop"))
+    shared.world.nodes.append(older)
+
+    assert shared.laptop_key in older.node.keys.restored()
+
+
+def test_a_change_of_modes_makes_no_other_home(shared: Shared) -> None:
+    shared.laptop.close()
+    shared.world.nodes.remove(shared.laptop)
+    for name in ("home-mark", "starts"):
+        file = shared.world.folder / "laptop" / name
+        file.chmod(0o640)
+        file.chmod(0o600)
+
+    same = Machine("laptop", shared.world.folder, shared.world.network.transport("laptop"))
+    shared.world.nodes.append(same)
+
+    assert same.node.keys.restored() == frozenset()
+
+
 def test_who_is_alone_in_a_context_goes_on_when_it_says_so(world: World) -> None:
     machine = world.machine("alone")
     context_id, key = machine.create(machine.install())
@@ -223,6 +275,27 @@ def test_who_is_alone_in_a_context_goes_on_when_it_says_so(world: World) -> None
     copied.call(context_id, following, "set", key="k", value="after")
     with pytest.raises(NothingToResumeError):
         copied.running.returning.resume_alone(copied.me, context_id, force=False)
+
+
+def test_who_goes_on_alone_rotates_nobody_elses_key(world: World) -> None:
+    founder, machine = world.machine("founder"), world.machine("shared")
+    context_id, founder_key = founder.create(founder.install())
+    owners = founder.invite_and_join(machine, context_id, founder_key)
+    other = Principal.node(machine.node.keys.create_account(owner=False, at=machine.at).account_id)
+    key = machine.running.contexts.generate_identity(other, machine.at)
+    ticket = founder.running.joining.invite(founder.me, context_id, founder_key, key, founder.at)
+    machine.running.joining.join(other, ticket, key, salt=None, at=machine.at)
+    machine.close()
+    world.nodes.remove(machine)
+    shutil.copytree(world.folder / "shared", world.folder / "elsewhere" / "shared")
+    world.network.partition(["founder"], ["shared"])
+    copied = Machine("shared", world.folder / "elsewhere", world.network.transport("shared"))
+    world.nodes.append(copied)
+
+    following = copied.running.returning.resume_alone(other, context_id, force=True)
+
+    assert copied.node.keys.owner_of(following) == other.account_id
+    assert owners in copied.node.keys.restored()
 
 
 def test_who_has_members_to_ask_goes_on_alone_only_by_force(shared: Shared) -> None:

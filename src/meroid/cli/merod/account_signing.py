@@ -54,6 +54,7 @@ def show_cosigner(arguments: argparse.Namespace, settings: Settings) -> None:
 def draft(arguments: argparse.Namespace, settings: Settings) -> None:
     """Draft a change that others have to sign too, sign it here, and write it into a file."""
     with _Opened(settings) as opened:
+        opened.check_settled(opened.account_id)
         change = _change(arguments, opened)
         made = SignedDraft.of(opened.entries, EntryDraft.of(opened.log, change))
         _show(made)
@@ -74,6 +75,7 @@ def sign(arguments: argparse.Namespace, settings: Settings) -> None:
         signers = list(opened.signers(given))
         if not signers:
             raise NothingToSignError("no key of this node's account has a say in it")
+        opened.check_settled(given.draft.log.account_id)
         print(f"account {given.draft.log.account_id}:")
         _show(given)
         confirm("Sign it?", yes=arguments.yes)
@@ -139,6 +141,15 @@ class _Opened:
 
     def __exit__(self, *_: object) -> None:
         self.node.close()
+
+    def check_settled(self, account_id: AccountId) -> None:
+        """Refuse to sign on top of a log of this account that may be an old one: the entry would fork it.
+
+        Raises:
+            KeyLogUnsettledError: it came from a backup, and nobody said that it is the latest.
+        """
+        if account_id == self.account_id:
+            self.node.key_logs.check_settled(account_id)
 
     def signers(self, made: SignedDraft) -> Iterator[Signer]:
         """Keys of this account that have a say in a draft."""

@@ -54,9 +54,11 @@ def show_words(title: str, words: Secret, *, asked: int = 3) -> None:
         PhraseNotConfirmedError: a word was another one.
     """
     print(title)
-    print("\n".join(_lines(words.reveal().decode("ascii").split())))
-    input("Press Enter when you have written them down; they are wiped from the screen then. ")
-    print(_CLEAR, end="")
+    try:
+        print("\n".join(_lines(words.reveal().decode("ascii").split())))
+        input("Press Enter when you have written them down; they are wiped from the screen then. ")
+    finally:  # Ctrl-C and the end of the input wipe them as well
+        wipe_screen()
     places = places_to_confirm(words, asked)
     confirm_phrase(words, {place: input(f"Word {place}: ") for place in places})
 
@@ -64,7 +66,11 @@ def show_words(title: str, words: Secret, *, asked: int = 3) -> None:
 def type_secret(prompt: str) -> str:
     """A secret line that is typed in sight, since long words can't be typed blindly; call `wipe_screen` after the last."""
     need_terminal()
-    return input(prompt)
+    try:
+        return input(prompt)
+    except BaseException:  # what was typed before Ctrl-C stands there still
+        wipe_screen()
+        raise
 
 
 def wipe_screen() -> None:
