@@ -127,8 +127,8 @@ class Authorship:
         return operation
 
     def put(self, replica: Replica, operations: Sequence[VerifiedOperation], at: int) -> Taken:
-        """Take in and tell the others."""
-        taken = self._intake.take(replica, operations, at)
+        """Take in what was issued here, or handed over at a door, and tell the others."""
+        taken = self._intake.take(replica, operations, at, issued=True)
         self._announce(replica, tuple(operations))
         return taken
 

@@ -127,7 +127,7 @@ class ExecutionService:
             if outcome.artifact is not None:
                 member_of(replica, call.executor, needs=Capability.WRITE)
                 operation = self.sign_delta(replica, signer, outcome, at)
-                self._intake.take(replica, [operation], at, outcome=outcome)
+                self._intake.take(replica, [operation], at, issued=True, outcome=outcome)
                 self._announce(replica, (operation,))
         return outcome.returned
 

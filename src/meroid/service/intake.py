@@ -64,6 +64,7 @@ class _Batch:
     membership: bool = False
     rebuild: bool = False
     ended: tuple[PublicKey, ...] = ()
+    elsewhere: frozenset[PublicKey] = frozenset()
     problem: MeroidError | None = None
 
 
@@ -90,9 +91,19 @@ class Intake:
         self._void_told: dict[ContextId, Seldom] = {}
 
     def take(
-        self, replica: Replica, operations: Iterable[VerifiedOperation], at: int, *, outcome: Outcome | None = None
+        self,
+        replica: Replica,
+        operations: Iterable[VerifiedOperation],
+        at: int,
+        *,
+        issued: bool = False,
+        outcome: Outcome | None = None,
     ) -> Taken:
-        """Take operations; with an `outcome` the one delta among them was run here already.
+        """Take operations; `issued` says that this node signed them just now, an `outcome` also that it ran the delta.
+
+        An operation that comes from elsewhere and is signed by a key of this node means that somebody else has
+        that key, another copy of this home or a thief: it counts as restored from then on, and rotates before it
+        signs again.
 
         Raises:
             TooManyPendingError: no room for one that waits for its ancestors; the others were taken.
@@ -106,11 +117,20 @@ class Intake:
                 if batch.membership:
                     batch.ended = self._ended(replica, before)
                 if batch.operations:
+                    batch.elsewhere = frozenset() if issued else self._signed_elsewhere(replica, batch)
                     self._commit(replica, batch, at, outcome)
+                    if batch.elsewhere:
+                        self._keys.seen_elsewhere(batch.elsewhere)
             self._tell_void(replica, batch, at)
             if batch.problem is not None:
                 raise batch.problem
             return Taken(batch.verdicts, replica.missing())
+
+    def _signed_elsewhere(self, replica: Replica, batch: _Batch) -> frozenset[PublicKey]:
+        """Keys of this node that signed what it doesn't know; a `join` comes back from whoever it was handed to."""
+        own = {keys.public_key for keys in self._keys.of_context(replica.context_id)} - self._keys.restored()
+        came = (each.operation for each in batch.operations if each.operation.kind is not Kind.JOIN)
+        return frozenset(each.author for each in came if each.author in own)
 
     def _tell_void(self, replica: Replica, batch: _Batch, at: int) -> None:
         """Say which operations that came are void, seldom enough that nobody floods the log with them."""
@@ -292,6 +312,8 @@ def _write(
         tx.contexts.set_root(context_id, projection.root_hash)
     for epoch, key in batch.keys.items():
         tx.epochs.put(context_id, epoch, key)
+    for key in batch.elsewhere:
+        tx.accounts.mark_restored(key, at)
     for ended in batch.ended:  # tokens bound to a membership end with it, in the same commit
         tx.auth.revoke_bound(ended, at=at)
 

@@ -54,6 +54,7 @@ class KeyRing:
         self._seeds: dict[AccountId, Seed] = {}
         self._keys: dict[PublicKey, tuple[AccountId, ClientKeys]] = {}
         self._restored: set[PublicKey] | None = None  # read when first asked for
+        self._elsewhere: set[PublicKey] = set()
         self._lock = threading.Lock()
 
     def create_account(self, *, owner: bool, at: int) -> AccountRecord:
@@ -166,6 +167,20 @@ class KeyRing:
             if self._restored is None:
                 self._restored = set(self._store.read(lambda tx: tx.accounts.restored()))
             return frozenset(self._restored)
+
+    def check_may_rotate(self, public_key: PublicKey) -> None:
+        """As `check_resumed`, but a key that somebody else was seen to sign with may rotate: that is the remedy.
+
+        Raises:
+            RestoredUnsyncedError: it came from a backup, and nothing was heard since.
+        """
+        if public_key not in self._elsewhere:
+            self.check_resumed(public_key)
+
+    def seen_elsewhere(self, public_keys: frozenset[PublicKey]) -> None:
+        """Note keys of this node with which somebody else was seen to sign; their records say restored already."""
+        self._elsewhere |= public_keys
+        self.reread()
 
     def reread(self) -> None:
         """Look again which keys were restored, after the records changed."""

@@ -211,7 +211,8 @@ class ReplicationService:
             moved = not operation.operation.kind.is_delta and self.refresh(replica)
             # who rekeyed may have written on the new topic before this node listened there
             moved = moved and isinstance(operation.operation.body, Rekey)
-            if moved or operation.operation_id in replica.pending or operation.operation_id in replica.waiting:
+            waits = operation.operation_id in replica.pending or operation.operation_id in replica.waiting
+            if moved or waits or author in self._keys.restored():
                 self._repair_soon(replica, author)
         except SealBrokenError:
             return

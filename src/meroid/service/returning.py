@@ -103,6 +103,7 @@ class ReturnService:
         self._resuming = threading.Lock()
         self._scanned = False
         self._fetching: set[ContextId] = set()
+        self._went_on: set[ContextId] = set()
         self._closing = threading.Event()
         self._looker: threading.Thread | None = None
 
@@ -249,11 +250,16 @@ class ReturnService:
         return key
 
     def synced(self, replica: Replica) -> None:
-        """What replication calls after a member answered everything: a restored key of the context goes on."""
-        if replica.context_id in self._fetching:
-            return  # others are asked still
+        """What replication calls after a member answered everything: a restored key of the context goes on.
+
+        That happens by itself once while the node runs; after that its owner has to say so.
+        """
+        if replica.context_id in self._fetching or replica.context_id in self._went_on:
+            # Others are asked still; or two copies go on side by side, and taking turns would use up the keys.
+            return
         try:
-            self.resume(replica)
+            if self.resume(replica) is not None:
+                self._went_on.add(replica.context_id)
         except MeroidError as problem:
             self._trouble("restored key not rotated", problem)
 

@@ -40,7 +40,7 @@ class RotationService:
             BadKeyPathError: it was the last generation of the slot.
             RestoredUnsyncedError: the key came from a backup, and no member was heard since.
         """
-        self._keys.check_resumed(key)
+        self._keys.check_may_rotate(key)
         return self._rotate(principal, context_id, key, at)
 
     def resume(self, principal: Principal, context_id: ContextId, key: PublicKey, at: int) -> PublicKey:

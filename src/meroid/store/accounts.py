@@ -44,6 +44,7 @@ _CLIENT_KEYS = _KEYS + _IN_ORDER
 _CLIENT_KEYS_OF_ACCOUNT = _KEYS + " WHERE account_id = ?" + _IN_ORDER
 _CLIENT_KEYS_OF_CONTEXT = _KEYS + " WHERE context_id = ?" + _IN_ORDER
 _CLIENT_KEYS_OF_BOTH = _KEYS + " WHERE context_id = ? AND account_id = ?" + _IN_ORDER
+_MARK_RESTORED = "UPDATE client_keys SET restored_at = ? WHERE public_key = ?"
 _RELEASE = "UPDATE client_keys SET restored_at = NULL WHERE public_key = ?"
 _COUNT_UNBOUND = """
 SELECT COUNT(*) FROM client_keys WHERE account_id = ? AND context_id IS NULL AND restored_at IS NULL
@@ -166,6 +167,10 @@ class SqlAccounts(Repository):
     def restored(self) -> Sequence[PublicKey]:
         """Client keys that came from a backup and sign nothing yet."""
         return tuple(PublicKey(row[0]) for row in self._session.all(_RESTORED))
+
+    def mark_restored(self, public_key: PublicKey, at: int) -> None:
+        """Note that somebody else signed with this key, so that it rotates before it signs again."""
+        self._session.run(_MARK_RESTORED, (at, public_key))
 
     def release(self, public_key: PublicKey) -> None:
         """Note that nothing hinders a restored key any more."""

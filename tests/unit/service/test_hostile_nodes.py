@@ -44,6 +44,7 @@ class Villain:
 
     def __init__(self, machine: Machine, context_id: ContextId, key: PublicKey) -> None:
         self.machine = machine
+        machine.running.returning.synced = lambda _: None  # type: ignore[assignment,method-assign]  # its node rotates nothing
         self.context_id = context_id
         self.keys: ClientKeys = machine.node.keys.own(machine.me.account_id, key)
         self.replica: Replica = machine.running.replicas.get(context_id)

@@ -89,6 +89,10 @@ class Accounts(Protocol):
         """Client keys that came from a backup and sign nothing yet."""
         ...
 
+    def mark_restored(self, public_key: PublicKey, at: int) -> None:
+        """Note that somebody else signed with this key, so that it rotates before it signs again."""
+        ...
+
     def release(self, public_key: PublicKey) -> None:
         """Note that nothing hinders a restored key any more."""
         ...
