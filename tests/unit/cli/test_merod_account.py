@@ -46,7 +46,15 @@ class Terminal:
             "account",
             *action,
         ]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=told_secrets.watched())
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=told_secrets.watched(),
+            # a suite that runs in the background was told to ignore Ctrl-C, and a program inherits that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
         os.close(theirs)
         self._ours = ours
         self.seen = ""
