@@ -44,7 +44,7 @@ class CertificateNotInForceError(ForbiddenError):
     """The account's key log doesn't have this certificate, or has it revoked."""
 
     code = "certificate_not_in_force"
-    next_step = "have a new certificate issued by the account"
+    next_step = "get a later copy of the account's key log, or have a new certificate issued by the account"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -119,4 +119,4 @@ class DelegationNotLiveError(NotFoundError):
     """The account made no delegation with this serial, or revoked it already."""
 
     code = "delegation_not_live"
-    next_step = "list the account's delegations"
+    next_step = "see those in force: meroctl account export-log --out FILE, then meroctl account verify-log FILE"

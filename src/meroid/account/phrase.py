@@ -51,7 +51,7 @@ class PhraseNotConfirmedError(InvalidInputError):
     """The words that were asked for aren't those of the phrase."""
 
     code = "phrase_not_confirmed"
-    next_step = "read the words from the sheet again, and write the sheet anew if it differs"
+    next_step = "run it again, and compare what you wrote down with the words, one by one"
 
 
 def phrase_of(entropy: Secret) -> Secret:

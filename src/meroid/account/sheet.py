@@ -133,8 +133,9 @@ class Sheet:
                 "account and its keys come back all the same."
             )
         steps.append(
-            "The restored machine is a new device. If somebody else may have read this sheet, rotate the account key "
-            "at once: meroctl account rotate."
+            "The restored machine is a new device. If somebody else may have read these words, rotating keys doesn't help: "
+            "all of them follow from the words. Let your recovery set hand the account to new words (merod account recover)"
+            ", or begin a new account, and have the old client keys removed."
         )
         return tuple(steps)
 

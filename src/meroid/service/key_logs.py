@@ -33,7 +33,7 @@ class KeyLogUnsettledError(ConflictError):
     """The account came from a backup, and its key log may have later entries elsewhere."""
 
     code = "key_log_unsettled"
-    next_step = "give a later copy of the log (merod account log --file FILE), or say that there is none (--is-latest)"
+    next_step = "stop the node, and give a later copy of the log (merod account log --file FILE), or say that there is none (--is-latest)"
 
 
 class NeedsCosignersError(ForbiddenError):

@@ -76,7 +76,10 @@ class NoStoreKeyError(NotFoundError):
     """The key store holds no key."""
 
     code = "no_store_key"
-    next_step = "initialise the node (`merod init`), or name the key store that holds its key"
+    next_step = (
+        "put the key back there, or name the key store that has it (`node.key_store` in config.toml); if it is lost: "
+    )
+    "merod account restore, under another name"
 
 
 class WrongStoreKeyError(ForbiddenError):

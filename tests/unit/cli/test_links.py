@@ -138,7 +138,8 @@ def test_a_person_is_asked_before_a_device_is_unlinked(
     server: WireServer, meroctl: Meroctl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shows(server, MEMBER, linkedTo=FOUNDER)
-    monkeypatch.setattr("meroid.cli.meroctl.links.is_interactive", lambda: True)
+    for module in ("links", "asking"):
+        monkeypatch.setattr(f"meroid.cli.meroctl.{module}.is_interactive", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
 
     done = meroctl("context", "identity", "unlink", "laptop", "-c", "demo")
@@ -178,7 +179,8 @@ def test_removing_a_linked_key_asks_about_its_member(
         {"publicKey": MEMBER, "capabilities": ["Read"], "rank": [], "owned": False, "linkedTo": FOUNDER},
     ]
     server.on("GET", f"/admin-api/contexts/{CONTEXT}/members", said({"data": {"members": listed}}))
-    monkeypatch.setattr("meroid.cli.meroctl.members.is_interactive", lambda: True)
+    for module in ("members", "asking"):
+        monkeypatch.setattr(f"meroid.cli.meroctl.{module}.is_interactive", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
 
     done = meroctl("context", "identity", "revoke", "laptop", "Member", "-c", "demo", "--as", "founder")

@@ -46,7 +46,15 @@ class Terminal:
             "account",
             *action,
         ]
-        self.process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=told_secrets.watched())
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=told_secrets.watched(),
+            # a suite that runs in the background was told to ignore Ctrl-C, and a program inherits that
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        )
         os.close(theirs)
         self._ours = ours
         self.seen = ""
@@ -58,6 +66,9 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode() + b"\n")
+
+    def end_of_file(self) -> None:
+        os.write(self._ours, b"\x04")
 
     def end(self) -> int:
         try:
@@ -101,6 +112,33 @@ def test_a_wrong_word_notes_nothing(settings: Settings) -> None:
 
     assert (code, noted) == (1, False)
     assert "phrase_not_confirmed" in seen
+
+
+@pytest.mark.parametrize(("key", "status", "said"), [("ctrl-c", 130, "interrupted"), ("ctrl-d", 1, "nothing_typed")])
+def test_words_on_the_screen_are_wiped_whatever_is_typed(settings: Settings, key: str, status: int, said: str) -> None:
+    terminal = Terminal(settings.home.parent, "backup")
+    terminal.until("Press Enter")
+    if key == "ctrl-c":
+        terminal.process.send_signal(signal.SIGINT)
+    else:
+        terminal.end_of_file()
+
+    assert terminal.end() == status
+    assert WIPED in terminal.seen.partition("Press Enter")[2]
+    assert said in terminal.seen
+    assert "Traceback" not in terminal.seen
+
+
+def test_ctrl_d_at_a_question_is_a_refusal(settings: Settings) -> None:
+    terminal = Terminal(settings.home.parent, "backup")
+    terminal.until("Press Enter")
+    terminal.type("")
+    terminal.until("Word ")
+    terminal.end_of_file()
+
+    assert terminal.end() == 1
+    assert "nothing_typed" in terminal.seen
+    assert "Traceback" not in terminal.seen
 
 
 def test_without_a_terminal_no_word_is_shown(settings: Settings) -> None:

@@ -96,7 +96,7 @@ def test_keys_are_shown_with_their_ages_and_old_ones_are_named(logged_in: Meroct
     assert [row[2:] for row in rows] == [
         ["ann1", "3 days ago", "never", ""],
         ["ann2", "400 days ago", "never", "yes"],
-        ["ann4", "2 hours ago", "never", ""],
+        ["ann4", "today", "never", ""],
     ]
     assert done.err == "warning: ann2 is 400 days old; replace it, or change its password\n"
     assert logged_in("account", "keys", "--old-after", "500").err == ""
@@ -227,14 +227,17 @@ def test_which_password_is_meant_has_to_be_clear(logged_in: Meroctl, server: Wir
         assert (done.status, word in done.err, "no_such_root_key" in done.err) == (1, True, True)
 
 
-def test_a_removal_tells_what_ended_and_force_needs_a_yes(logged_in: Meroctl, server: WireServer) -> None:
+def test_a_removal_tells_what_ended_and_needs_a_yes(logged_in: Meroctl, server: WireServer) -> None:
     removed = {"key_id": "k", "revoked_at": 1, "clients_revoked": 3, "lost": "only words open it"}
     server.on("DELETE", "/admin/keys/k", said({"data": removed | {"lost": None}}))
     server.on("DELETE", "/admin/keys/k?force=true", said({"data": removed}))
 
     assert "Tokens that ended with it: 3" in logged_in("account", "remove-root-key", "k", "-y").out
-    refused = logged_in("account", "remove-root-key", "k", "--force")
-    assert (refused.status, "not_confirmed" in refused.err) == (1, True)
+    before = len(server.asked)
+    for force in ((), ("--force",)):
+        refused = logged_in("account", "remove-root-key", "k", *force)
+        assert (refused.status, "not_confirmed" in refused.err) == (1, True)
+    assert len(server.asked) == before
     assert "only words open it" in logged_in("account", "remove-root-key", "k", "--force", "-y").out
 
 
@@ -243,7 +246,7 @@ def test_on_a_terminal_a_person_is_asked(
 ) -> None:
     import io  # noqa: PLC0415 - here only
 
-    monkeypatch.setattr("meroid.cli.meroctl.root_keys.is_interactive", lambda: True)
+    monkeypatch.setattr("meroid.cli.meroctl.asking.is_interactive", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     done: Run = logged_in("account", "remove-root-key", "k")
     assert (done.status, "cancelled" in done.err) == (1, True)

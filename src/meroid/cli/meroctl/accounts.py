@@ -110,7 +110,7 @@ def come_back(session: Session) -> None:
         ]
         for each in items_at(body, "data", "contexts")
     ]
-    none = "No contexts were found at the nodes in reach; name the address of a member's node"
+    none = "No further contexts were found at the nodes in reach; if one is missing, name the address of a member's node that runs"
     session.output.answer(body, Table(["Context", "Identity", "State"], rows) if rows else none)
 
 
@@ -144,8 +144,8 @@ def _notes(account: object) -> Iterator[str]:
         yield "there is no backup of the words yet; on the node's machine, with the node stopped: merod account backup"
     if value_at(account, "logUnsettledAt") is not None:
         yield (
-            "it came from a backup, so its key log may have later entries elsewhere; on the node's machine: "
-            "merod account log --file FILE, or --is-latest"
+            "it came from a backup, so its key log may have later entries elsewhere; on the node's machine, with the "
+            "node stopped: merod account log --file FILE, or --is-latest"
         )
 
 

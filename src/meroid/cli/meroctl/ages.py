@@ -16,6 +16,12 @@ def age_text(since: int, now: int) -> str:
     return "today" if days == 0 else "1 day" if days == 1 else f"{days} days"
 
 
+def ago_text(since: int, now: int) -> str:
+    """When something was, from two times in ms: `today`, `1 day ago`."""
+    age = age_text(since, now)
+    return age if age == "today" else f"{age} ago"
+
+
 def span_ms(text: str) -> int:
     """A span like `10m`, `24h` or `30d`, in ms.
 

@@ -1,6 +1,7 @@
 """Asking a person before what can't be undone, and showing how far long work is."""
 
 import sys
+from collections.abc import Iterable
 
 from meroid.cli.meroctl.output import is_interactive
 from meroid.cli.meroctl.printable import printable
@@ -9,8 +10,8 @@ from meroid.cli.meroctl.refusals import CancelledError, NotConfirmedError
 _YES = frozenset({"y", "yes"})
 
 
-def confirm(question: str, *, otherwise: str) -> None:
-    """Go on with a yes only.
+def confirm(question: str, *, otherwise: str, before: Iterable[str] = ()) -> None:
+    """Go on with a yes only; `before` are lines that say what would happen.
 
     Raises:
         NotConfirmedError: there is no terminal to ask; `otherwise` says what would have happened.
@@ -18,10 +19,11 @@ def confirm(question: str, *, otherwise: str) -> None:
     """
     if not is_interactive():
         raise NotConfirmedError(otherwise)
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in before))
     sys.stderr.write(f"{printable(question)} [y/N] ")
     sys.stderr.flush()
     if sys.stdin.readline().strip().lower() not in _YES:
-        raise CancelledError("nothing was changed")
+        raise CancelledError("it was not confirmed")
 
 
 def progress(text: str) -> None:

@@ -10,15 +10,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from meroid.cli.meroctl.asking import confirm
 from meroid.cli.meroctl.contexts import name_joined
 from meroid.cli.meroctl.output import is_interactive
-from meroid.cli.meroctl.printable import printable
-from meroid.cli.meroctl.refusals import BadArgumentError, CancelledError
+from meroid.cli.meroctl.refusals import BadArgumentError
 from meroid.cli.meroctl.session import Session, is_id
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import items_at, text_at, value_at
 
-_YES: Final = frozenset({"y", "yes"})
 _MOST_CODE_BYTES: Final = 4096
 _MINUTES: Final = 10
 _BORDER: Final = 2
@@ -168,8 +167,4 @@ def _ask(key: str, context_id: str, changes: object) -> None:
         f"  - its {changes} changes so far stay valid; you and your other devices go on",
         "  - the key can't be linked again: a device that comes back takes a new identity",
     ]
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
-    sys.stderr.write("Unlink this device? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in _YES:
-        raise CancelledError("the device was not unlinked")
+    confirm("Unlink this device?", otherwise="the device would be unlinked", before=lines)

@@ -1,11 +1,10 @@
 """`meroctl context members`, `identity grant`, `identity revoke`: who may do what, and who belongs."""
 
-import sys
 from typing import NamedTuple
 
+from meroid.cli.meroctl.asking import confirm
 from meroid.cli.meroctl.output import is_interactive
-from meroid.cli.meroctl.printable import printable
-from meroid.cli.meroctl.refusals import CancelledError, NotConfirmedError
+from meroid.cli.meroctl.refusals import NotConfirmedError
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import items_at, texts_at, value_at
@@ -13,7 +12,6 @@ from meroid.client.failures import NotANodeError, ResourceNotFoundError
 from meroid.client.routes import AliasScope
 
 _MEMBERSHIP = "Member"
-_YES = frozenset({"y", "yes"})
 
 
 def list_members(session: Session) -> None:
@@ -107,11 +105,7 @@ def _ask(session: Session, change: Change, *, last: bool) -> None:
     ]
     if last:
         lines.append("  - it is the last member: nobody can ever use this context after that")
-    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
-    sys.stderr.write("Remove this member? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in _YES:
-        raise CancelledError("the member was not removed")
+    confirm("Remove this member?", otherwise="the member would be removed", before=lines)
 
 
 def _names(session: Session, context_id: str) -> dict[str, list[str]]:

@@ -2,10 +2,11 @@
 
 import sys
 
-from meroid.cli.meroctl.output import is_interactive
+from meroid.cli.meroctl.ages import DAY_MS, ago_text
+from meroid.cli.meroctl.asking import confirm
 from meroid.cli.meroctl.printable import printable
 from meroid.cli.meroctl.proof_input import bind, named_key
-from meroid.cli.meroctl.refusals import BadArgumentError, CancelledError, NotConfirmedError
+from meroid.cli.meroctl.refusals import BadArgumentError
 from meroid.cli.meroctl.secret_input import need_terminal, new_password, secret_from, typed_secret
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
@@ -16,9 +17,6 @@ from meroid.client.tokens import claims_of
 from meroid.clock import SystemClock
 from meroid.errors import NotFoundError
 from meroid.ids import AccountId
-
-_DAY_S = 86_400
-_YES = frozenset({"y", "yes"})
 
 
 class NoSuchRootKeyError(NotFoundError):
@@ -32,7 +30,7 @@ def list_keys(session: Session) -> None:
     """The root keys with their ages; those that are older than asked for are named below."""
     body = session.routes.root_keys(every=session.args.every)
     live = [each for each in items_at(body, "data") if value_at(each, "revoked_at") is None]
-    now = SystemClock().now_ms() // 1000
+    now = SystemClock().now_ms()
     rows = [_row(each, now) for each in live]
     header = ["ID", "Method", "Name", "Set", "Last Used", "This Log-In"]
     if session.args.every:
@@ -40,7 +38,7 @@ def list_keys(session: Session) -> None:
         rows = [[*row, text_at(each, "account_id")] for row, each in zip(rows, live, strict=True)]
     session.output.answer(body, Table(header, rows) if rows else "No root keys found")
     for each in live:
-        days = (now - _set_at(each)) // _DAY_S
+        days = (now - _set_at(each)) // DAY_MS
         if days > session.args.old_after:
             label = printable(text_at(each, "label"))
             sys.stderr.write(f"warning: {label} is {days} days old; replace it, or change its password\n")
@@ -62,13 +60,12 @@ def add_key(session: Session) -> None:
 
 
 def remove_key(session: Session) -> None:
-    """Take a root key away, with the log-ins and tokens that hang on it; on a terminal a person is asked."""
+    """Take a root key away, with the log-ins and tokens that hang on it; a person is asked before."""
     args = session.args
     if not args.yes:
-        if is_interactive():
-            _ask(f"The root key {args.key_id} will open your account no more, and its log-ins end. Go on? [y/N] ")
-        elif args.force:
-            raise NotConfirmedError("it may be the last root key: without it nobody logs in any more")
+        last = "; if it is the last, nobody logs in but with the recovery words" if args.force else ""
+        what = f"the root key {args.key_id} would open your account no more, and its log-ins would end{last}"
+        confirm("Remove it?", otherwise=what, before=[what])
     body = session.routes.remove_root_key(args.key_id, force=args.force)
     session.output.answer(body, Table(["Root Key Removed"], [["Successfully removed root key"]]))
     session.output.detail("Tokens that ended with it", str(number_at(body, "data", "clients_revoked")))
@@ -139,28 +136,13 @@ def _row(key: object, now: int) -> list[str]:
         text_at(key, "key_id"),
         text_at(key, "auth_method"),
         text_at(key, "label"),
-        _ago(now - _set_at(key)),
-        _ago(now - used) if isinstance(used, int) else "never",
+        ago_text(_set_at(key), now),
+        ago_text(used * 1000, now) if isinstance(used, int) else "never",
         "yes" if value_at(key, "current") is True else "",
     ]
 
 
 def _set_at(key: object) -> int:
-    """When the key was bound, or its password changed."""
+    """When the key was bound, or its password changed; in ms."""
     changed = value_at(key, "changed_at")
-    return changed if isinstance(changed, int) else number_at(key, "created_at")
-
-
-def _ago(seconds: int) -> str:
-    for size, unit in ((_DAY_S, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'' if count == 1 else 's'} ago"
-    return "just now"
-
-
-def _ask(question: str) -> None:
-    sys.stderr.write(printable(question))
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in _YES:
-        raise CancelledError("nothing was removed")
+    return 1000 * (changed if isinstance(changed, int) else number_at(key, "created_at"))

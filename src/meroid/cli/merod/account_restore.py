@@ -47,14 +47,14 @@ def restore(arguments: argparse.Namespace, settings: Settings) -> None:
     print(f"This restores account {log.account_id}.")
     if kept.contents is not None:
         made, contexts = date_of(kept.contents.created_at), len(kept.contents.contexts)
-        print(f"Its backup is of {made} and names {contexts} contexts.")
+        print(f"Its backup is of {made} and names {contexts} context{'' if contexts == 1 else 's'}.")
     confirm("Is it the account that you expect?", yes=arguments.yes)
     make_home(settings, kept)
     print(f"restored as node {settings.name!r}; run it with: {how_to_type(settings.home, 'run')}")
     if not kept.latest:
         print(
-            "Its key log may have later entries on another device, so nothing is added to it. Give a later copy, or say that "
-            f"there is none: {how_to_type(settings.home, 'account', 'log', '--is-latest')}"
+            "Its key log may have later entries on another device, so nothing is added to it. Before it runs, give a later "
+            f"copy (--file FILE), or say that there is none: {how_to_type(settings.home, 'account', 'log', '--is-latest')}"
         )
     if kept.contents is None and not kept.addresses:
         print(

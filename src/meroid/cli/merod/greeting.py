@@ -52,6 +52,7 @@ def _backup(node: "Node") -> Iterable[str]:
 
 def _commands(node: "Node", url: str) -> list[str]:
     name, meroctl = node.settings.name, _program("meroctl")
+    name = shlex.quote(name)
     add = f"{meroctl} node add {name} {url}"
     generate = f"{meroctl} --node {name} context identity generate"
     if node.settings.auth_mode == "embedded":

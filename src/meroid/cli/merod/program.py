@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from meroid.vault.process import harden_process
 from meroid.vault.store_keys import open_secret_store
 
 _REFUSED: Final = 1
+_INTERRUPTED: Final = 130
 
 
 class NoPasswordError(InvalidInputError):
@@ -53,8 +55,13 @@ def main() -> int:
         print(f"error: {error.reason} ({error.code})", file=sys.stderr)
         print(f"hint: {error.next_step}", file=sys.stderr)
         return _REFUSED
+    except BrokenPipeError:
+        # who reads our output has gone; the interpreter would complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _REFUSED
     except KeyboardInterrupt:
-        return 130
+        print("\nerror: interrupted\nhint: run it again", file=sys.stderr)
+        return _INTERRUPTED
     return 0
 
 

@@ -30,6 +30,13 @@ class UnreadableFileError(InvalidInputError):
     next_step = "check its path and rights; - stands for standard input"
 
 
+class NothingTypedError(InvalidInputError):
+    """The terminal was closed, or Ctrl-D was typed, where a line was asked for."""
+
+    code = "nothing_typed"
+    next_step = "nothing was changed; run it again, and type what is asked for"
+
+
 class NotConfirmedError(ConflictError):
     """Whoever was asked said no, or nobody could be asked."""
 
@@ -52,23 +59,24 @@ def show_words(title: str, words: Secret, *, asked: int = 3) -> None:
 
     Raises:
         PhraseNotConfirmedError: a word was another one.
+        NothingTypedError: the terminal gave no line.
     """
     print(title)
     try:
         print("\n".join(_lines(words.reveal().decode("ascii").split())))
-        input("Press Enter when you have written them down; they are wiped from the screen then. ")
-    finally:  # Ctrl-C and the end of the input wipe them as well
+        _line("Press Enter when you have written them down; they are wiped from the screen then. ")
+    finally:  # also after Ctrl-C
         wipe_screen()
     places = places_to_confirm(words, asked)
-    confirm_phrase(words, {place: input(f"Word {place}: ") for place in places})
+    confirm_phrase(words, {place: _line(f"Word {place}: ") for place in places})
 
 
 def type_secret(prompt: str) -> str:
     """A secret line that is typed in sight, since long words can't be typed blindly; call `wipe_screen` after the last."""
     need_terminal()
     try:
-        return input(prompt)
-    except BaseException:  # what was typed before Ctrl-C stands there still
+        return _line(prompt)
+    except BaseException:  # Ctrl-C too: what was typed so far stands on the screen
         wipe_screen()
         raise
 
@@ -86,7 +94,7 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stdout.isatty()) or input(f"{question} [y/N] ").strip().lower() not in _YES:
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or _line(f"{question} [y/N] ").strip().lower() not in _YES:
         raise NotConfirmedError("it was not confirmed")
 
 
@@ -126,6 +134,14 @@ def ask_until(prompt: Callable[[int], str], enough: Callable[[Sequence[str]], bo
     while not enough(lines):
         lines.append(type_secret(prompt(len(lines) + 1)))
     return lines
+
+
+def _line(prompt: str) -> str:
+    try:
+        return input(prompt)
+    except EOFError:
+        print()
+        raise NothingTypedError("nothing was typed") from None
 
 
 def _lines(words: list[str]) -> Iterator[str]:
