@@ -36,6 +36,7 @@ from meroid.http.links_api import LinksApi
 from meroid.http.peers import is_loopback_name
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
+from meroid.http.token_keys_api import TokenKeysApi
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Ask, Secret
@@ -58,6 +59,7 @@ from meroid.service.gate import Gate
 from meroid.service.intake import Intake
 from meroid.service.joining import JoiningService
 from meroid.service.key_logs import KeyLogs
+from meroid.service.key_permissions import KeyPermissionService
 from meroid.service.keyring import KeyRing
 from meroid.service.link_codes import LinkOffers
 from meroid.service.linking import LinkingService
@@ -277,6 +279,7 @@ class RunningNode:
         if embedded:
             endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
             endpoints += KeysApi(login=node.login, root_keys=node.root_keys).endpoints()
+            endpoints += TokenKeysApi(keys=KeyPermissionService(store)).endpoints()
         return endpoints
 
     def start(self) -> None:

@@ -33,6 +33,27 @@ class RootKeysContract:
         store.write(lambda tx: tx.auth.revoke_root_key("root-0", at=AT))
         assert not replace_it("third", "fourth")
 
+    def test_what_a_live_key_grants_is_replaced(self, store: Store) -> None:
+        add_account(store)
+
+        def add(tx: Transaction) -> None:
+            tx.auth.add_root_key(root_key())
+            tx.auth.add_token_key(token_key())
+
+        store.write(add)
+
+        assert store.write(lambda tx: tx.auth.set_root_permissions("root-0", ["keys", "context:list[a]"]))
+        assert store.write(lambda tx: tx.auth.set_token_permissions("client-0", ("context:list",)))
+        root, client = store.read(lambda tx: (tx.auth.root_key("root-0"), tx.auth.token_key("client-0")))
+        assert root == replace(root_key(), permissions=("keys", "context:list[a]"))
+        assert client == replace(token_key(), permissions=("context:list",))
+        assert not store.write(lambda tx: tx.auth.set_root_permissions("root-9", ("admin",)))
+        assert not store.write(lambda tx: tx.auth.set_token_permissions("root-0", ("admin",)))
+
+        store.write(lambda tx: (tx.auth.revoke_root_key("root-0", at=AT), tx.auth.revoke_token_key("client-0", at=AT)))
+        assert not store.write(lambda tx: tx.auth.set_root_permissions("root-0", ("admin",)))
+        assert not store.write(lambda tx: tx.auth.set_token_permissions("client-0", ("admin",)))
+
     def test_a_log_in_is_not_a_change_of_the_verifier(self, store: Store) -> None:
         add_account(store)
         store.write(lambda tx: tx.auth.add_root_key(root_key()))

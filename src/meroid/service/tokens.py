@@ -163,7 +163,7 @@ class TokenService:
             ForbiddenError: the identity is no member there; the leaf says since when.
         """
         asked = parse_permissions(permissions)
-        if principal.key_id is None or principal.is_bound:
+        if principal.key_id is None or principal.is_limited:
             raise OutsideBindingError("only an unbound token of a key can mint others")
         bound = _binding(context_id, identity)
         for each in asked:

@@ -41,6 +41,7 @@ _TOUCH_ROOT_KEY = "UPDATE root_keys SET last_used_at = ?, verifier = COALESCE(?,
 _REPLACE_VERIFIER = """
 UPDATE root_keys SET verifier = ?, changed_at = ? WHERE key_id = ? AND verifier IS NOT DISTINCT FROM ? AND revoked_at IS NULL
 """
+_SET_ROOT_PERMISSIONS = "UPDATE root_keys SET permissions = ? WHERE key_id = ? AND revoked_at IS NULL"
 _REVOKE_ROOT_KEY = "UPDATE root_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
 _ADD_CLIENT = """
 INSERT INTO token_keys
@@ -59,6 +60,7 @@ _CLIENTS_OF_ACCOUNT = """
 SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
 FROM token_keys WHERE account_id = ? ORDER BY created_at, position
 """
+_SET_CLIENT_PERMISSIONS = "UPDATE token_keys SET permissions = ? WHERE client_id = ? AND revoked_at IS NULL"
 _REVOKE_CLIENT = "UPDATE token_keys SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL"
 _REVOKE_BOUND = "UPDATE token_keys SET revoked_at = ? WHERE executor = ? AND revoked_at IS NULL"
 
@@ -127,6 +129,10 @@ class SqlCredentials(Repository):
         """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
         return self._session.run(_REPLACE_VERIFIER, (new, at, key_id, old)) == 1
 
+    def set_root_permissions(self, key_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a root key grants; false if it is unknown or revoked."""
+        return self._session.run(_SET_ROOT_PERMISSIONS, (permissions_text(tuple(permissions)), key_id)) == 1
+
     def revoke_root_key(self, key_id: str, *, at: int) -> bool:
         """Revoke a root key; false if it is unknown or revoked already."""
         return self._session.run(_REVOKE_ROOT_KEY, (at, key_id)) == 1
@@ -163,6 +169,10 @@ class SqlCredentials(Repository):
         if account_id is None:
             return tuple(map(token_key_from, self._session.all(_CLIENTS)))
         return tuple(map(token_key_from, self._session.all(_CLIENTS_OF_ACCOUNT, (account_id,))))
+
+    def set_token_permissions(self, client_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a token key grants; false if it is unknown or revoked."""
+        return self._session.run(_SET_CLIENT_PERMISSIONS, (permissions_text(tuple(permissions)), client_id)) == 1
 
     def revoke_token_key(self, client_id: str, *, at: int) -> bool:
         """Revoke a token key; false if it is unknown or revoked already."""

@@ -86,9 +86,7 @@ def test_permissions_are_those_of_the_live_record(world: AuthWorld) -> None:
     world.add_account(("context:list", "context:execute"))
     pair = world.log_in(name="bob")
     assert len(world.gate.admit(pair.access, START).held) == 2
-    change = "UPDATE root_keys SET permissions = ? WHERE key_id = ?"  # the port has no verb for it yet
-    row = ('["context:list"]', "root-of-bob")
-    world.store.write(lambda tx: tx.auth._session.run(change, row))  # type: ignore[attr-defined]
+    assert world.store.write(lambda tx: tx.auth.set_root_permissions("root-of-bob", ("context:list",)))
     assert [str(each) for each in world.gate.admit(pair.access, START).held] == ["context:list"]
 
 

@@ -161,6 +161,10 @@ class AuthRecords(Protocol):
         """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
         ...
 
+    def set_root_permissions(self, key_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a root key grants; false if it is unknown or revoked."""
+        ...
+
     def revoke_root_key(self, key_id: str, *, at: int) -> bool:
         """Revoke a root key; false if it is unknown or revoked already. Its clients fall with it on use."""
         ...
@@ -171,6 +175,10 @@ class AuthRecords(Protocol):
     def token_key(self, client_id: str) -> TokenKeyRecord | None: ...
     def token_keys(self, account_id: AccountId | None = None) -> Sequence[TokenKeyRecord]:
         """Token keys, revoked ones included, oldest first; of one account if it is given."""
+        ...
+
+    def set_token_permissions(self, client_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a token key grants; false if it is unknown or revoked."""
         ...
 
     def revoke_token_key(self, client_id: str, *, at: int) -> bool:
