@@ -6,6 +6,7 @@ from meroid import __version__
 from meroid.access.principal import Principal
 from meroid.errors import UnauthenticatedError
 from meroid.http.exchange import ApiRequest, ApiResponse
+from meroid.http.guard import bearer_of
 from meroid.http.health_api import Health
 from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
@@ -37,6 +38,7 @@ class AuthApi:
         return [
             Endpoint("POST", "/auth/token", self.token, log_in, envelope=auth),
             Endpoint("POST", "/auth/refresh", self.refresh, log_in, envelope=auth),
+            Endpoint("POST", "/auth/logout", self.logout, judge, envelope=auth),
             Endpoint("GET POST", "/auth/validate", self.validate, judge, envelope=auth, inline=True),
             Endpoint("GET", "/auth/providers", self.providers, Public("needed before log-in"), envelope=auth),
             Endpoint("GET", "/auth/health", self.health, Public("says alive or not, no more"), envelope=auth),
@@ -67,6 +69,13 @@ class AuthApi:
         """Exchange a refresh token; early is fine."""
         body = request.json(shapes.RefreshBody)
         return _pair(self._tokens.refresh(body.access_token, body.refresh_token, request.at))
+
+    def logout(self, request: ApiRequest) -> ApiResponse:
+        """End the log-ins behind the bearer and the refresh token; also when they have expired or ended."""
+        body = request.json(shapes.LogoutBody) if request.body else shapes.LogoutBody()
+        bearer = bearer_of(request.headers.get("authorization"))
+        self._tokens.log_out(bearer, body.refresh_token, request.at)
+        return _data(shapes.LoggedOutData())
 
     def validate(self, request: ApiRequest) -> ApiResponse:
         """Judge the token of a request that a proxy holds; never 400, which nginx takes for a failure."""

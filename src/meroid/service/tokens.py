@@ -14,6 +14,7 @@ from meroid.auth.tokens import (
     ACCESS_LIFETIME_MS,
     REFRESH_LIFETIME_MS,
     AccessClaims,
+    MissingTokenError,
     RefreshClaims,
     TokenExpiredError,
     TokenRevokedError,
@@ -200,6 +201,20 @@ class TokenService:
             return revoked.revoked_at
 
         return self._store.write(work)
+
+    def log_out(self, access: str | None, refresh: str | None, at: int) -> None:
+        """End the log-ins behind these tokens, expired ones too; what has ended already stays so.
+
+        Raises:
+            MissingTokenError: there is neither.
+            InvalidTokenError: one of them is no good; then nothing ends.
+        """
+        ended = [] if not access else [self._keys.access(access, at).family_id]
+        if refresh:
+            ended.append(self._keys.refresh(refresh, at).family_id)
+        if not ended:
+            raise MissingTokenError("no token was sent")
+        self._store.write(lambda tx: [tx.auth.revoke_family(each, at=at) for each in ended])
 
     def forget_expired(self, at: int) -> int:
         """Remove refresh tokens that are past their time; how many they were. For housekeeping."""

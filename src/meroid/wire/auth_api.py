@@ -36,6 +36,16 @@ class RefreshBody(msgspec.Struct, frozen=True, kw_only=True):
         return "RefreshBody()"
 
 
+class LogoutBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /auth/logout`; the body may be missing."""
+
+    refresh_token: Token | None = None
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return "LogoutBody()"
+
+
 class ClientKeyBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /admin/client-key`; context and identity come together or not at all."""
 
@@ -90,6 +100,13 @@ class RevokedData(msgspec.Struct, frozen=True, kw_only=True):
 
     success: bool = True
     message: str = "Tokens revoked successfully"
+
+
+class LoggedOutData(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /auth/logout`."""
+
+    success: bool = True
+    message: str = "Logged out"
 
 
 class IdentityData(msgspec.Struct, frozen=True, kw_only=True):

@@ -243,5 +243,5 @@ def _add_login(commands: Commands) -> None:
     login.add_argument("--setup-code-file", metavar="FILE", help="file with the node's set-up code")
     add_other_keys(login.add_mutually_exclusive_group())
     login.add_argument("--account", metavar="ID", help="with words that a recovery put in the place of others")
-    _command(commands, "logout", "sign_in:logout", "forget the tokens for the node")
+    _command(commands, "logout", "sign_in:logout", "end this log-in on the node, and forget its tokens")
     _command(commands, "whoami", "sign_in:whoami", "who you are to the node")

@@ -3,6 +3,7 @@
 import sys
 
 from meroid.cli.meroctl.output import is_interactive
+from meroid.cli.meroctl.printable import printable
 from meroid.cli.meroctl.refusals import BadArgumentError
 from meroid.cli.meroctl.secret_input import need_terminal, secret_from, typed_new_password, typed_secret
 from meroid.cli.meroctl.session import Session
@@ -12,6 +13,7 @@ from meroid.client.exchange import Response, check_status, decode_json
 from meroid.client.failures import ResourceNotFoundError
 from meroid.client.tokens import TokenPair, claims_of, tokens_in
 from meroid.clock import SystemClock
+from meroid.errors import MeroidError
 
 
 def login(session: Session) -> None:
@@ -78,10 +80,27 @@ def _keep(session: Session, response: Response, *, username: str, method: str, c
 
 
 def logout(session: Session) -> None:
-    """Forget the tokens on this machine."""
+    """End the log-in on the node, and forget the tokens on this machine, whatever the node says."""
     with session.tokens.exclusive():
+        tokens = session.tokens.load()
+        problem = None if tokens is None else _end_on_node(session, tokens)
         had = session.tokens.clear()
     session.output.info("logged out" if had else "there were no tokens for this node")
+    if problem is not None:
+        sys.stderr.write(
+            f"warning: the node was not told ({printable(problem.reason)}): there the tokens end by themselves only\n"
+        )
+
+
+def _end_on_node(session: Session, tokens: TokenPair) -> MeroidError | None:
+    """Tell the node; why that failed, unless the tokens open nothing there anyway."""
+    try:
+        response = session.routes.log_out(tokens)
+        if response.status != _NO_TOKEN_OF_MINE:
+            check_status(response)
+    except MeroidError as error:
+        return error
+    return None
 
 
 def whoami(session: Session) -> None:
@@ -112,6 +131,7 @@ def whoami(session: Session) -> None:
     session.output.answer(facts, Table(["Signed In", "Value"], rows))
 
 
+_NO_TOKEN_OF_MINE = 401
 _WHO = ("Node", "Name", "User", "Account", "Permissions", "Expires")
 
 
