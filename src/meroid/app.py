@@ -112,6 +112,11 @@ def open_vaulted(settings: Settings, *, make: bool, ask: Ask | None = None) -> V
     return Vaulted(SqliteStore(settings.database, seeds.database_key(), lock=lock), seeds, SecretBox(key))
 
 
+def token_signing_keys(vaulted: Vaulted) -> SigningKeys:
+    """The keys that sign the tokens of a node."""
+    return SigningKeys(vaulted.store, vaulted.box, issuer="meroid", audience="meroid")
+
+
 class Node:
     """All services of one node on its store, before anything listens."""
 
@@ -122,7 +127,7 @@ class Node:
         self.keys = KeyRing(self.store, vaulted.seeds)
         self.key_logs = KeyLogs(self.store, self.keys)
         self.backups = BackupService(self.store, self.keys)
-        signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
+        signing = token_signing_keys(vaulted)
         self.replicas = Replicas(self.store)
         self.tokens = TokenService(self.store, signing, check_member=self._check_member, settle=self.key_logs.settle)
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)

@@ -217,7 +217,8 @@ class TokenService:
         self._store.write(lambda tx: [tx.auth.revoke_family(each, at=at) for each in ended])
 
     def forget_expired(self, at: int) -> int:
-        """Remove refresh tokens that are past their time; how many they were. For housekeeping."""
+        """Remove refresh tokens that are past their time, and signing keys; how many tokens they were. For housekeeping."""
+        self._keys.forget_retired(at)
         return self._store.write(lambda tx: tx.auth.forget_refreshes(expired_before=at))
 
     def _exchange(self, tx: Transaction, presented: RefreshClaims, at: int) -> tuple[Standing, RefreshRecord] | Reused:

@@ -62,6 +62,7 @@ SELECT kid, sealed_secret, public_key, created_at, retired_at FROM signing_keys
 ORDER BY created_at DESC, position DESC
 """
 _RETIRE_SIGNING_KEY = "UPDATE signing_keys SET retired_at = ? WHERE kid = ? AND retired_at IS NULL"
+_FORGET_SIGNING_KEY = "DELETE FROM signing_keys WHERE kid = ? AND retired_at IS NOT NULL"
 
 
 class SqlLogins(Repository):
@@ -173,6 +174,10 @@ class SqlLogins(Repository):
     def retire_signing_key(self, kid: str, *, at: int) -> bool:
         """Retire a signing key; false if it is unknown or retired already."""
         return self._session.run(_RETIRE_SIGNING_KEY, (at, kid)) == 1
+
+    def forget_signing_key(self, kid: str) -> bool:
+        """Remove a retired signing key; false if it is unknown or in use (then nothing changes)."""
+        return self._session.run(_FORGET_SIGNING_KEY, (kid,)) == 1
 
     def _add_refresh(self, record: RefreshRecord) -> None:
         self._session.run(

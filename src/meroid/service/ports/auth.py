@@ -238,6 +238,9 @@ class AuthRecords(Protocol):
         ...
 
     def retire_signing_key(self, kid: str, *, at: int) -> bool: ...
+    def forget_signing_key(self, kid: str) -> bool:
+        """Remove a retired signing key; false if it is unknown or in use (then nothing changes)."""
+        ...
 
     # Failed attempts
 
