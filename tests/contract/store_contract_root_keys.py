@@ -54,6 +54,27 @@ class RootKeysContract:
         assert not store.write(lambda tx: tx.auth.set_root_permissions("root-0", ("admin",)))
         assert not store.write(lambda tx: tx.auth.set_token_permissions("client-0", ("admin",)))
 
+    def test_the_last_end_is_that_of_live_token_keys_that_were_there(self, store: Store) -> None:
+        add_account(store)
+
+        def add(tx: Transaction) -> None:
+            tx.auth.add_root_key(root_key())
+            for number, end in enumerate((None, AT + 500, AT + 900, AT + 700, AT + 800)):
+                tx.auth.add_token_key(replace(token_key(number), expires_at=end))
+            tx.auth.revoke_token_key("client-2", at=AT)
+
+        store.write(add)
+
+        def end(created_by: int, after: int) -> int | None:
+            return store.read(lambda tx: tx.auth.last_token_end(created_by=created_by, after=after))
+
+        kept = store.read(lambda tx: tx.auth.token_key("client-3"))
+        assert kept == replace(token_key(3), expires_at=AT + 700)
+        assert end(AT + 4, AT) == AT + 800
+        assert end(AT + 3, AT) == AT + 700
+        assert end(AT + 3, AT + 700) is None
+        assert end(AT, AT) is None
+
     def test_a_log_in_is_not_a_change_of_the_verifier(self, store: Store) -> None:
         add_account(store)
         store.write(lambda tx: tx.auth.add_root_key(root_key()))

@@ -13,6 +13,7 @@ from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
 from meroid.service.gate import Gate
 from meroid.service.login import LoginRequest, LoginService
+from meroid.service.minting import WantedKey
 from meroid.service.tokens import TokenPair, TokenService
 from meroid.wire import auth_api as shapes
 from meroid.wire.envelope import Envelope
@@ -119,17 +120,23 @@ class AuthApi:
         return ApiResponse(body=answer.body, headers=(("Cache-Control", _JWKS_CACHE),))
 
     def client_key(self, request: ApiRequest) -> ApiResponse:
-        """Mint a token pair under the caller's key, bound to a context and identity or to nothing."""
+        """Mint a token pair or a service token under the caller's key, bound to a context and identity or to nothing."""
         body = request.json(shapes.ClientKeyBody)
-        pair = self._tokens.mint_client(
-            request.principal,
-            ContextId.parse(body.context_id) if body.context_id else None,
-            PublicKey.parse(body.context_identity) if body.context_identity else None,
-            body.permissions or (),
-            body.target_node_url,
-            request.at,
+        wanted = WantedKey(
+            context_id=ContextId.parse(body.context_id) if body.context_id else None,
+            identity=PublicKey.parse(body.context_identity) if body.context_identity else None,
+            permissions=body.permissions or (),
+            node_url=body.target_node_url,
+            name=body.name or "",
+            expires_in_s=body.expires_in,
         )
-        return _pair(pair, request.principal)
+        if wanted.expires_in_s is None:
+            return _pair(self._tokens.mint_client(request.principal, wanted, request.at), request.principal)
+        token = self._tokens.mint_service_token(request.principal, wanted, request.at)
+        data = shapes.ServiceTokenData(
+            access_token=token.access, client_id=token.client_id, expires_at=token.expires_at
+        )
+        return _data(data, request.principal)
 
     def revoke(self, request: ApiRequest) -> ApiResponse:
         """Revoke a root or client key by its id."""

@@ -37,7 +37,7 @@ class TokenKeysApi:
     def list(self, request: ApiRequest) -> ApiResponse:
         """Minted keys of the caller's account; with `all=true`, for `admin`, of every account."""
         principal = request.principal
-        known = self._keys.list(principal, everybody=request.flag("all"))
+        known = self._keys.list(principal, everybody=request.flag("all"), at=request.at)
         return _data([_shown(each, principal) for each in known], principal)
 
     def remove(self, request: ApiRequest) -> ApiResponse:
@@ -69,6 +69,7 @@ def _shown(listed: ListedTokenKey, principal: Principal) -> shapes.TokenKeyData:
         permissions=key.permissions,
         created_at=key.created_at // 1000,
         revoked_at=None if key.revoked_at is None else key.revoked_at // 1000,
+        expires_at=None if key.expires_at is None else key.expires_at // 1000,
         is_valid=listed.is_valid,
         account_id=str(key.account_id),
         context_id=None if key.context_id is None else str(key.context_id),

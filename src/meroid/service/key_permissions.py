@@ -15,7 +15,8 @@ from meroid.access.permissions import (
 from meroid.access.principal import Principal
 from meroid.errors import InvalidInputError
 from meroid.service.gate import PermissionDeniedError
-from meroid.service.live import parsed
+from meroid.service.live import has_expired, parsed
+from meroid.service.minting import PermissionNotHeldError
 from meroid.service.ports.auth import RootKeyRecord, TokenKeyRecord
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.revoking import (
@@ -25,7 +26,6 @@ from meroid.service.revoking import (
     revoke_key,
     visible_key,
 )
-from meroid.service.tokens import PermissionNotHeldError
 
 _GET: Final = Permission(path=("keys", "permissions", "get"))
 _UPDATE: Final = Permission(path=("keys", "permissions", "update"))
@@ -66,7 +66,7 @@ class KeyPermissionService:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def list(self, principal: Principal, *, everybody: bool) -> Sequence[ListedTokenKey]:
+    def list(self, principal: Principal, *, everybody: bool, at: int) -> Sequence[ListedTokenKey]:
         """Token keys of the caller's account, or with `everybody` of all, revoked ones included, oldest first.
 
         Raises:
@@ -78,7 +78,9 @@ class KeyPermissionService:
         roots, clients = self._store.read(lambda tx: (tx.auth.root_keys(account), tx.auth.token_keys(account)))
         live = {each.key_id for each in roots if each.revoked_at is None}
         return [
-            ListedTokenKey(record=each, is_valid=each.revoked_at is None and each.root_key_id in live)
+            ListedTokenKey(
+                record=each, is_valid=each.revoked_at is None and each.root_key_id in live and not has_expired(each, at)
+            )
             for each in clients
         ]
 

@@ -55,7 +55,7 @@ class SigningKeys:
         audience: str,
         overlap_ms: int = REFRESH_LIFETIME_MS,
     ) -> None:
-        """`overlap_ms`: how long a retired key still verifies; no shorter than tokens live."""
+        """`overlap_ms`: how long a retired key still verifies, no shorter than refreshed tokens live; service tokens prolong it."""
         self._store = store
         self._sealer = sealer
         self._issuer = issuer
@@ -103,14 +103,15 @@ class SigningKeys:
         return _active(self._store.read(lambda tx: tx.auth.signing_keys()))
 
     def verifies_until(self, retired_at: int) -> int:
-        """Until when a key that is retired then is looked at, ms."""
-        return retired_at + self._overlap_ms
+        """Until when a key that is retired then is looked at, ms: no less than a token that it signed may live."""
+        return self._store.read(lambda tx: self._end(tx, retired_at))
 
     def forget_retired(self, at: int) -> int:
         """Remove the keys that verify nothing any more; how many they were. For housekeeping."""
 
         def work(tx: Transaction) -> int:
-            past = [each.kid for each in tx.auth.signing_keys() if not self._verifies(each, at)]
+            good = {each.kid for each in self._verifying(tx, at)}
+            past = [each.kid for each in tx.auth.signing_keys() if each.kid not in good]
             return sum(tx.auth.forget_signing_key(kid) for kid in past)
 
         return self._store.write(work)
@@ -174,7 +175,7 @@ class SigningKeys:
             return loaded
 
     def _load(self, at: int, before: _Loaded | None) -> _Loaded:
-        records = [each for each in self._store.read(lambda tx: tx.auth.signing_keys()) if self._verifies(each, at)]
+        records = self._store.read(lambda tx: self._verifying(tx, at))
         active = _active(records)
         kids = (active.kid, *(each.kid for each in records))
         if before is not None and before.kids == kids:  # keep what was verified already
@@ -203,8 +204,14 @@ class SigningKeys:
         seed.wipe()
         return SigningKeyRecord(kid=kid, sealed_secret=sealed, public=public, created_at=at)
 
-    def _verifies(self, record: SigningKeyRecord, at: int) -> bool:
-        return record.retired_at is None or at <= self.verifies_until(record.retired_at)
+    def _verifying(self, tx: Transaction, at: int) -> list[SigningKeyRecord]:
+        """The keys that verify tokens now, newest first."""
+        known = tx.auth.signing_keys()
+        return [each for each in known if each.retired_at is None or at <= self._end(tx, each.retired_at)]
+
+    def _end(self, tx: Transaction, retired_at: int) -> int:
+        end = retired_at + self._overlap_ms
+        return tx.auth.last_token_end(created_by=retired_at + LOOK_AGAIN_MS, after=end) or end
 
 
 def _active(records: Sequence[SigningKeyRecord]) -> SigningKeyRecord:

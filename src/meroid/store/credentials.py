@@ -45,20 +45,27 @@ _SET_ROOT_PERMISSIONS = "UPDATE root_keys SET permissions = ? WHERE key_id = ? A
 _REVOKE_ROOT_KEY = "UPDATE root_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
 _ADD_CLIENT = """
 INSERT INTO token_keys
-  (client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  (client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+   expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _CLIENT = """
-SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+  expires_at
 FROM token_keys WHERE client_id = ?
 """
 _CLIENTS = """
-SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+  expires_at
 FROM token_keys ORDER BY created_at, position
 """
 _CLIENTS_OF_ACCOUNT = """
-SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+  expires_at
 FROM token_keys WHERE account_id = ? ORDER BY created_at, position
+"""
+_LAST_CLIENT_END = """
+SELECT MAX(expires_at) FROM token_keys WHERE expires_at > ? AND created_at <= ? AND revoked_at IS NULL
 """
 _SET_CLIENT_PERMISSIONS = "UPDATE token_keys SET permissions = ? WHERE client_id = ? AND revoked_at IS NULL"
 _REVOKE_CLIENT = "UPDATE token_keys SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL"
@@ -156,6 +163,7 @@ class SqlCredentials(Repository):
                 record.node_url,
                 record.created_at,
                 record.revoked_at,
+                record.expires_at,
             ),
         )
 
@@ -169,6 +177,11 @@ class SqlCredentials(Repository):
         if account_id is None:
             return tuple(map(token_key_from, self._session.all(_CLIENTS)))
         return tuple(map(token_key_from, self._session.all(_CLIENTS_OF_ACCOUNT, (account_id,))))
+
+    def last_token_end(self, *, created_by: int, after: int) -> int | None:
+        """The latest `expires_at` behind `after`, of live token keys that were made by then; nothing if there is none."""
+        row = self._session.one(_LAST_CLIENT_END, (after, created_by))
+        return None if row is None else row[0]
 
     def set_token_permissions(self, client_id: str, permissions: Sequence[str]) -> bool:
         """Replace what a token key grants; false if it is unknown or revoked."""
@@ -212,4 +225,5 @@ def token_key_from(row: tuple[Any, ...]) -> TokenKeyRecord:
         node_url=row[7],
         created_at=row[8],
         revoked_at=row[9],
+        expires_at=row[10],
     )

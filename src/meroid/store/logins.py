@@ -35,7 +35,7 @@ SELECT f.family_id, f.key_id, f.narrowed_to, f.logged_in_at, f.created_at, f.rev
   r.key_id, r.account_id, r.method, r.identifier, r.verifier, r.permissions, r.created_at, r.last_used_at,
   r.revoked_at, r.changed_at,
   t.client_id, t.root_key_id, t.account_id, t.name, t.permissions, t.context_id, t.executor, t.node_url,
-  t.created_at, t.revoked_at
+  t.created_at, t.revoked_at, t.expires_at
 FROM families f
 LEFT JOIN token_keys t ON t.client_id = f.key_id
 JOIN root_keys r ON r.key_id = COALESCE(t.root_key_id, f.key_id)

@@ -47,12 +47,17 @@ class LogoutBody(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientKeyBody(msgspec.Struct, frozen=True, kw_only=True):
-    """`POST /admin/client-key`; context and identity come together or not at all."""
+    """`POST /admin/client-key`; context and identity come together or not at all.
+
+    With `expires_in` (seconds) it is a service token: one access token that lives as long.
+    """
 
     context_id: OptionalText | None = None
     context_identity: OptionalText | None = None
     permissions: Texts | None = None
     target_node_url: OptionalText | None = None
+    name: OptionalText | None = None
+    expires_in: Natural | None = None
 
 
 class RevokeBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +71,16 @@ class TokenPairData(msgspec.Struct, frozen=True, kw_only=True):
 
     access_token: str
     refresh_token: str
+    error: None = None
+
+
+class ServiceTokenData(msgspec.Struct, frozen=True, kw_only=True):
+    """What minting a service token gives; `client_id` revokes it, `expires_at` in Unix seconds."""
+
+    access_token: str
+    client_id: str
+    expires_at: int
+    refresh_token: None = None
     error: None = None
 
 

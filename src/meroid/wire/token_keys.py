@@ -16,6 +16,7 @@ class TokenKeyData(msgspec.Struct, frozen=True, kw_only=True):
     permissions: Sequence[str]
     created_at: int
     revoked_at: int | None
+    expires_at: int | None
     is_valid: bool
     account_id: str
     context_id: str | None

@@ -87,6 +87,49 @@ def test_bad_changes_are_refused_and_change_nothing(node: ServedNode, body: Any,
     assert node.data("GET", path) == {"permissions": ["context:list"]}
 
 
+def test_a_service_token_is_one_long_lived_token_with_a_name_and_an_end(node: ServedNode) -> None:
+    body = {"name": "backup job", "permissions": ["context:list"], "expires_in": 90 * 86_400}
+    data = node.data("POST", "/admin/client-key", body)
+    assert set(data) == {"access_token", "refresh_token", "error", "client_id", "expires_at"}
+    assert (data["refresh_token"], data["error"]) == (None, None)
+    claims = claims_of(data["access_token"])
+    assert (claims["sub"], claims["exp"]) == (data["client_id"], data["expires_at"])
+    listed = shown(node, data["access_token"])
+    assert (listed["name"], listed["expires_at"], listed["is_valid"]) == ("backup job", data["expires_at"], True)
+    assert node.ask("GET", "contexts", token=data["access_token"]).status == 200
+    denied = node.ask("POST", "/admin/client-key", {"permissions": ["context:list"]}, token=data["access_token"])
+    assert (denied.status, denied.code) == (403, "service_token_mints")
+    node.data("POST", "/admin/revoke", {"client_id": data["client_id"]})
+    assert node.ask("GET", "contexts", token=data["access_token"]).headers["x-auth-error"] == "token_revoked"
+
+
+def test_what_old_clients_mint_has_no_end_and_keeps_its_shape(node: ServedNode) -> None:
+    data = node.data("POST", "/admin/client-key", {"permissions": ["context:list"], "target_node_url": "http://x"})
+    assert set(data) == {"access_token", "refresh_token", "error"}
+    assert shown(node, data["access_token"])["expires_at"] is None
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"expires_in": 59}, "bad_lifetime"),
+        ({"expires_in": 31_536_001}, "bad_lifetime"),
+        ({"expires_in": -1}, "bad_shape"),
+        ({"expires_in": 1e300}, "bad_shape"),
+        ({"expires_in": "60"}, "bad_shape"),
+        ({"expires_in": 60, "name": "a\nb"}, "bad_token_name"),
+        ({"name": "x" * 65}, "bad_token_name"),
+        ({"name": 7}, "bad_shape"),
+        ({"expires_in": 60, "permissions": ["nothing"]}, "bad_permission"),
+    ],
+)
+def test_a_service_token_with_bad_fields_is_not_minted(node: ServedNode, more: dict[str, Any], code: str) -> None:
+    before = node.data("GET", "/admin/keys/clients")
+    got = node.ask("POST", "/admin/client-key", {"permissions": ["context:list"], **more})
+    assert (got.status, got.code) == (400, code)
+    assert node.data("GET", "/admin/keys/clients") == before
+
+
 def test_the_owner_keeps_admin(node: ServedNode) -> None:
     path = f"/admin/keys/{subject(node.token)}/permissions"
     got = node.ask("PUT", path, {"add": ["keys"], "remove": ["admin"]})

@@ -17,9 +17,10 @@ from meroid.service.key_permissions import (
     LastPermissionError,
     WrongRootKeyError,
 )
+from meroid.service.minting import PermissionNotHeldError, WantedKey
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.revoking import KeyNotFoundError, LastAdminKeyError, LoginNotFreshError
-from meroid.service.tokens import PermissionNotHeldError, TokenPair
+from meroid.service.tokens import TokenPair
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def bob(world: AuthWorld, *permissions: str) -> Principal:
 
 
 def mint(world: AuthWorld, principal: Principal, *permissions: str) -> TokenPair:
-    return world.tokens.mint_client(principal, None, None, permissions, None, START)
+    return world.tokens.mint_client(principal, WantedKey(permissions=permissions), START)
 
 
 def subject(pair: TokenPair) -> str:
@@ -153,7 +154,9 @@ def test_the_last_permission_stays(world: AuthWorld, keys: KeyPermissionService)
     with pytest.raises(LastPermissionError):
         keys.change(caller, key, add=(), remove=["context:list"], at=START)
     world.add_client_key()
-    bound = world.tokens.mint_client(caller, CONTEXT, EXECUTOR, ["context:execute"], None, START)
+    bound = world.tokens.mint_client(
+        caller, WantedKey(context_id=CONTEXT, identity=EXECUTOR, permissions=["context:execute"]), START
+    )
     with pytest.raises(LastPermissionError):
         keys.change(caller, subject(bound), add=(), remove=["context:execute"], at=START)
 
@@ -161,7 +164,9 @@ def test_the_last_permission_stays(world: AuthWorld, keys: KeyPermissionService)
 def test_a_binding_is_neither_added_nor_removed(world: AuthWorld, keys: KeyPermissionService) -> None:
     caller = owner(world)
     world.add_client_key()
-    bound = world.tokens.mint_client(caller, CONTEXT, EXECUTOR, ["context:execute"], None, START)
+    bound = world.tokens.mint_client(
+        caller, WantedKey(context_id=CONTEXT, identity=EXECUTOR, permissions=["context:execute"]), START
+    )
     for change in ({"add": [f"context[{CONTEXT}]"]}, {"remove": [f"context[{CONTEXT},{EXECUTOR}]"]}):
         with pytest.raises(BindingStaysError):
             keys.change(caller, subject(bound), **({"add": (), "remove": ()} | change), at=START)
@@ -217,17 +222,17 @@ def test_the_node_s_owner_may_change_the_keys_of_other_accounts_and_nobody_else(
 def test_listing_removing_and_what_is_revoked(world: AuthWorld, keys: KeyPermissionService) -> None:
     caller, stranger = owner(world), bob(world, "keys")
     key, theirs = subject(mint(world, caller, "context:list")), subject(mint(world, stranger, "keys:list"))
-    assert [each.record.client_id for each in keys.list(caller, everybody=False)] == [key]
-    assert {each.record.client_id for each in keys.list(caller, everybody=True)} == {key, theirs}
+    assert [each.record.client_id for each in keys.list(caller, everybody=False, at=START)] == [key]
+    assert {each.record.client_id for each in keys.list(caller, everybody=True, at=START)} == {key, theirs}
     with pytest.raises(PermissionDeniedError):
-        keys.list(stranger, everybody=True)
+        keys.list(stranger, everybody=True, at=START)
     with pytest.raises(WrongRootKeyError):
         keys.remove(caller, "root-of-bob", key, START)
     for who, root, target in ((stranger, caller.subject, key), (caller, caller.subject, caller.subject)):
         with pytest.raises(KeyNotFoundError):
             keys.remove(who, root, target, START)
     assert keys.remove(caller, caller.subject, key, START) == START
-    assert [each.is_valid for each in keys.list(caller, everybody=False)] == [False]
+    assert [each.is_valid for each in keys.list(caller, everybody=False, at=START)] == [False]
     for again in (
         lambda: keys.remove(caller, caller.subject, key, START),
         lambda: keys.permissions(caller, key),
@@ -240,7 +245,7 @@ def test_listing_removing_and_what_is_revoked(world: AuthWorld, keys: KeyPermiss
 def test_a_minted_key_under_a_revoked_root_key_is_not_valid(world: AuthWorld, keys: KeyPermissionService) -> None:
     mint(world, bob(world, "context:list"), "context:list")
     world.store.write(lambda tx: tx.auth.revoke_root_key("root-of-bob", at=START))
-    assert [each.is_valid for each in keys.list(owner(world), everybody=True)] == [False]
+    assert [each.is_valid for each in keys.list(owner(world), everybody=True, at=START)] == [False]
 
 
 def test_a_log_in_that_was_limited_to_a_context_changes_and_mints_nothing(

@@ -8,6 +8,7 @@ from tests.auth_world import HOUR, START, AuthWorld, auth_world
 
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.tokens import MissingTokenError, TokenRevokedError
+from meroid.service.minting import WantedKey
 
 LATE = START + 3 * HOUR
 
@@ -68,7 +69,9 @@ def test_a_token_that_is_no_good_ends_nothing(world: AuthWorld) -> None:
 
 def test_the_root_key_and_what_was_minted_stay(world: AuthWorld) -> None:
     pair = world.log_in()
-    minted = world.tokens.mint_client(world.gate.admit(pair.access, START), None, None, ["context:list"], None, START)
+    minted = world.tokens.mint_client(
+        world.gate.admit(pair.access, START), WantedKey(permissions=["context:list"]), START
+    )
     world.tokens.log_out(pair.access, pair.refresh, START)
     world.gate.admit(minted.access, START)
     world.gate.admit(world.log_in().access, START)

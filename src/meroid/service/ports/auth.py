@@ -39,7 +39,8 @@ class RootKeyRecord:
 class TokenKeyRecord:
     """What the wire calls a client key: tokens minted under a root key, revocable as one.
 
-    `context_id` and `executor` are both set (bound) or both empty (unbound).
+    `context_id` and `executor` are both set (bound) or both empty (unbound). After `expires_at` (`None`:
+    never) its tokens are refused.
     """
 
     client_id: str
@@ -52,6 +53,7 @@ class TokenKeyRecord:
     node_url: str | None
     created_at: int
     revoked_at: int | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +177,10 @@ class AuthRecords(Protocol):
     def token_key(self, client_id: str) -> TokenKeyRecord | None: ...
     def token_keys(self, account_id: AccountId | None = None) -> Sequence[TokenKeyRecord]:
         """Token keys, revoked ones included, oldest first; of one account if it is given."""
+        ...
+
+    def last_token_end(self, *, created_by: int, after: int) -> int | None:
+        """The latest `expires_at` behind `after`, of live token keys that were made by then; nothing if there is none."""
         ...
 
     def set_token_permissions(self, client_id: str, permissions: Sequence[str]) -> bool:
