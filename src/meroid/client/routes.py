@@ -79,6 +79,17 @@ class NodeRoutes:
     def change_password(self, key_id: str, body: Mapping[str, object]) -> object:
         return self.client.put_json(f"admin/keys/{quote(key_id, safe='')}/password", dict(body))
 
+    # --- minted keys
+
+    def minted_keys(self) -> object:
+        return self.client.get("admin/keys/clients")
+
+    def mint(self, body: Mapping[str, object]) -> object:
+        return self.client.post("admin/client-key", dict(body))
+
+    def remove_minted_key(self, root_key_id: str, client_id: str) -> object:
+        return self.client.delete(f"admin/keys/{quote(root_key_id, safe='')}/clients/{quote(client_id, safe='')}")
+
     def validate_token(self) -> Response:
         return self.client.exchange(Request(method="GET", path="auth/validate"))
 

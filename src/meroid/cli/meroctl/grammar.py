@@ -16,6 +16,7 @@ from meroid.cli.meroctl.grammar_parts import (
     in_context as _in_context,
 )
 from meroid.cli.meroctl.grammar_root_keys import add_other_keys
+from meroid.cli.meroctl.grammar_tokens import add_tokens
 
 DEFAULT_HOME: Final = "~/.calimero"
 CONTEXT_PARTS: Final = ("info", "client-keys", "storage")
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_node(commands)
     add_account(commands)
     add_identity(commands)
+    add_tokens(commands)
     _add_login(commands)
     return parser
 

@@ -1,5 +1,6 @@
 """`meroctl login`, `logout`, `whoami`: tokens for the node. Secrets come from a terminal or a file, never from argv."""
 
+import os
 import sys
 
 from meroid.cli.meroctl.output import is_interactive
@@ -9,6 +10,7 @@ from meroid.cli.meroctl.secret_input import need_terminal, secret_from, typed_ne
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import value_at
+from meroid.client.environment_token import VARIABLE
 from meroid.client.exchange import Response, check_status, decode_json
 from meroid.client.failures import ResourceNotFoundError
 from meroid.client.tokens import TokenPair, claims_of, tokens_in
@@ -19,6 +21,10 @@ from meroid.errors import MeroidError
 def login(session: Session) -> None:
     """Log in with a password or another root key, and keep the tokens where the Python client finds them too."""
     args = session.args
+    if os.environ.get(VARIABLE, "").strip():
+        raise BadArgumentError(
+            f"{VARIABLE} is set, and would be sent in the place of this log-in's tokens", next_step=f"unset {VARIABLE}"
+        )
     if any((args.near_key_file, args.phrase, args.phrase_file, args.pkcs11)):
         _login_with_key(session)
         return
@@ -65,8 +71,8 @@ def _rest(session: Session) -> dict[str, object]:
 def _keep(session: Session, response: Response, *, username: str, method: str, claims: bool) -> TokenPair:
     """Keep the tokens of a log-in and tell of it."""
     tokens = tokens_in(response)
-    with session.tokens.exclusive():
-        session.tokens.save_login(tokens, username=username, method=method)
+    with session.kept_tokens.exclusive():
+        session.kept_tokens.save_login(tokens, username=username, method=method)
     where = session.target.name or session.target.url
     body = {"node": where, "username": username, "expires_at": tokens.expires_at}
     if claims:
@@ -81,10 +87,11 @@ def _keep(session: Session, response: Response, *, username: str, method: str, c
 
 def logout(session: Session) -> None:
     """End the log-in on the node, and forget the tokens on this machine, whatever the node says."""
-    with session.tokens.exclusive():
-        tokens = session.tokens.load()
+    kept = session.kept_tokens  # a token of the environment is the script's, and is revoked by its id
+    with kept.exclusive():
+        tokens = kept.load()
         problem = None if tokens is None else _end_on_node(session, tokens)
-        had = session.tokens.clear()
+        had = kept.clear()
     session.output.info("logged out" if had else "there were no tokens for this node")
     if problem is not None:
         sys.stderr.write(
