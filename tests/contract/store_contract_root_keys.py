@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from tests.contract.store_records import AT, add_account, family, refresh, root_key, token_key
+from tests.contract.store_records import AT, account_id, add_account, family, refresh, root_key, token_key
 
 from meroid.service.ports.store import Store, Transaction
 
@@ -74,6 +74,30 @@ class RootKeysContract:
         assert end(AT + 3, AT) == AT + 700
         assert end(AT + 3, AT + 700) is None
         assert end(AT, AT) is None
+
+    def test_token_keys_without_a_live_family_are_silent(self, store: Store) -> None:
+        add_account(store)
+        add_account(store, 1)
+
+        def make(tx: Transaction) -> None:
+            tx.auth.add_root_key(root_key())
+            tx.auth.add_root_key(root_key(1, of=1))
+            for number, of in enumerate((0, 0, 0, 1)):
+                tx.auth.add_token_key(token_key(number, under=of, of=of))
+            for number, key in enumerate(("client-0", "client-1", "client-1", "client-3")):
+                tx.auth.open_family(family(number, key_id=key), refresh(number, of=number))
+            for number in (0, 1, 3):
+                tx.auth.revoke_family(f"family-{number}", at=AT)
+
+        store.write(make)
+
+        def silent(of: int | None) -> set[str]:
+            account = None if of is None else account_id(of)
+            return set(store.read(lambda tx: tx.auth.silent_token_keys(account)))
+
+        assert silent(0) == {"client-0", "client-2"}
+        assert silent(1) == {"client-3"}
+        assert silent(None) == {"client-0", "client-2", "client-3"}
 
     def test_a_log_in_is_not_a_change_of_the_verifier(self, store: Store) -> None:
         add_account(store)

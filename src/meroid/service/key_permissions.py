@@ -75,14 +75,18 @@ class KeyPermissionService:
         if everybody and not any_covers(principal.held, ADMIN):
             raise PermissionDeniedError("the keys of other accounts need admin")
         account = None if everybody else principal.account_id
-        roots, clients = self._store.read(lambda tx: (tx.auth.root_keys(account), tx.auth.token_keys(account)))
-        live = {each.key_id for each in roots if each.revoked_at is None}
-        return [
-            ListedTokenKey(
-                record=each, is_valid=each.revoked_at is None and each.root_key_id in live and not has_expired(each, at)
-            )
-            for each in clients
-        ]
+
+        def work(tx: Transaction) -> Sequence[ListedTokenKey]:
+            live = {each.key_id for each in tx.auth.root_keys(account) if each.revoked_at is None}
+            silent = tx.auth.silent_token_keys(account)
+
+            def is_valid(key: TokenKeyRecord) -> bool:
+                ended = key.revoked_at is not None or key.client_id in silent or has_expired(key, at)
+                return not ended and key.root_key_id in live
+
+            return [ListedTokenKey(record=each, is_valid=is_valid(each)) for each in tx.auth.token_keys(account)]
+
+        return self._store.read(work)
 
     def remove(self, principal: Principal, root_key_id: str, client_id: str, at: int) -> int:
         """Revoke a token key under the root key that is named; the time, ms.

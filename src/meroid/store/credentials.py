@@ -64,6 +64,11 @@ SELECT client_id, root_key_id, account_id, name, permissions, context_id, execut
   expires_at
 FROM token_keys WHERE account_id = ? ORDER BY created_at, position
 """
+_SILENT_CLIENTS = """
+SELECT client_id FROM token_keys WHERE NOT EXISTS
+  (SELECT 1 FROM families WHERE families.key_id = token_keys.client_id AND families.revoked_at IS NULL)
+"""
+_SILENT_CLIENTS_OF_ACCOUNT = f"{_SILENT_CLIENTS} AND account_id = ?"
 _LAST_CLIENT_END = """
 SELECT MAX(expires_at) FROM token_keys WHERE expires_at > ? AND created_at <= ? AND revoked_at IS NULL
 """
@@ -177,6 +182,14 @@ class SqlCredentials(Repository):
         if account_id is None:
             return tuple(map(token_key_from, self._session.all(_CLIENTS)))
         return tuple(map(token_key_from, self._session.all(_CLIENTS_OF_ACCOUNT, (account_id,))))
+
+    def silent_token_keys(self, account_id: AccountId | None = None) -> frozenset[str]:
+        """Ids of token keys without a live family: their tokens ended with a log-in, a password or the account."""
+        if account_id is None:
+            rows = self._session.all(_SILENT_CLIENTS)
+        else:
+            rows = self._session.all(_SILENT_CLIENTS_OF_ACCOUNT, (account_id,))
+        return frozenset(row[0] for row in rows)
 
     def last_token_end(self, *, created_by: int, after: int) -> int | None:
         """The latest `expires_at` behind `after`, of live token keys that were made by then; nothing if there is none."""

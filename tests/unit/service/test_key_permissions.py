@@ -248,6 +248,15 @@ def test_a_minted_key_under_a_revoked_root_key_is_not_valid(world: AuthWorld, ke
     assert [each.is_valid for each in keys.list(owner(world), everybody=True, at=START)] == [False]
 
 
+def test_a_minted_key_whose_tokens_ended_with_a_password_is_not_valid(
+    world: AuthWorld, keys: KeyPermissionService
+) -> None:
+    caller = owner(world)
+    mint(world, caller, "context:list")
+    world.store.write(lambda tx: tx.auth.end_families(caller.subject, but=caller.family_id, at=START))
+    assert [each.is_valid for each in keys.list(caller, everybody=False, at=START)] == [False]
+
+
 def test_a_log_in_that_was_limited_to_a_context_changes_and_mints_nothing(
     world: AuthWorld, keys: KeyPermissionService
 ) -> None:

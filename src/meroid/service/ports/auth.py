@@ -179,6 +179,10 @@ class AuthRecords(Protocol):
         """Token keys, revoked ones included, oldest first; of one account if it is given."""
         ...
 
+    def silent_token_keys(self, account_id: AccountId | None = None) -> frozenset[str]:
+        """Ids of token keys without a live family: their tokens ended with a log-in, a password or the account."""
+        ...
+
     def last_token_end(self, *, created_by: int, after: int) -> int | None:
         """The latest `expires_at` behind `after`, of live token keys that were made by then; nothing if there is none."""
         ...
