@@ -36,6 +36,7 @@ from meroid.http.links_api import LinksApi
 from meroid.http.peers import is_loopback_name
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
+from meroid.http.token_keys_api import TokenKeysApi
 from meroid.ids import AccountId, ContextId, OperationId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Ask, Secret
@@ -58,6 +59,7 @@ from meroid.service.gate import Gate
 from meroid.service.intake import Intake
 from meroid.service.joining import JoiningService
 from meroid.service.key_logs import KeyLogs
+from meroid.service.key_permissions import KeyPermissionService
 from meroid.service.keyring import KeyRing
 from meroid.service.link_codes import LinkOffers
 from meroid.service.linking import LinkingService
@@ -110,6 +112,11 @@ def open_vaulted(settings: Settings, *, make: bool, ask: Ask | None = None) -> V
     return Vaulted(SqliteStore(settings.database, seeds.database_key(), lock=lock), seeds, SecretBox(key))
 
 
+def token_signing_keys(vaulted: Vaulted) -> SigningKeys:
+    """The keys that sign the tokens of a node."""
+    return SigningKeys(vaulted.store, vaulted.box, issuer="meroid", audience="meroid")
+
+
 class Node:
     """All services of one node on its store, before anything listens."""
 
@@ -120,7 +127,7 @@ class Node:
         self.keys = KeyRing(self.store, vaulted.seeds)
         self.key_logs = KeyLogs(self.store, self.keys)
         self.backups = BackupService(self.store, self.keys)
-        signing = SigningKeys(self.store, vaulted.box, issuer="meroid", audience="meroid")
+        signing = token_signing_keys(vaulted)
         self.replicas = Replicas(self.store)
         self.tokens = TokenService(self.store, signing, check_member=self._check_member, settle=self.key_logs.settle)
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
@@ -280,6 +287,7 @@ class RunningNode:
         if embedded:
             endpoints += AuthApi(login=node.login, tokens=node.tokens, gate=gate, health=health).endpoints()
             endpoints += KeysApi(login=node.login, root_keys=node.root_keys).endpoints()
+            endpoints += TokenKeysApi(keys=KeyPermissionService(store)).endpoints()
         return endpoints
 
     def start(self) -> None:

@@ -228,6 +228,11 @@ class LoginsContract:
         retired = replace(signing_key(0), retired_at=AT + 1)
         assert store.read(lambda tx: tx.auth.signing_keys()) == (signing_key(1), retired)
 
+        assert not store.write(lambda tx: tx.auth.forget_signing_key("kid-1")), "it is in use"
+        assert not store.write(lambda tx: tx.auth.forget_signing_key("kid-9"))
+        assert store.write(lambda tx: tx.auth.forget_signing_key("kid-0"))
+        assert store.read(lambda tx: tx.auth.signing_keys()) == (signing_key(1),)
+
 
 class AttemptsContract:
     """Failed log-ins, the set-up code, settings."""

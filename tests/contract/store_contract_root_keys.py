@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from tests.contract.store_records import AT, add_account, family, refresh, root_key, token_key
+from tests.contract.store_records import AT, account_id, add_account, family, refresh, root_key, token_key
 
 from meroid.service.ports.store import Store, Transaction
 
@@ -32,6 +32,72 @@ class RootKeysContract:
 
         store.write(lambda tx: tx.auth.revoke_root_key("root-0", at=AT))
         assert not replace_it("third", "fourth")
+
+    def test_what_a_live_key_grants_is_replaced(self, store: Store) -> None:
+        add_account(store)
+
+        def add(tx: Transaction) -> None:
+            tx.auth.add_root_key(root_key())
+            tx.auth.add_token_key(token_key())
+
+        store.write(add)
+
+        assert store.write(lambda tx: tx.auth.set_root_permissions("root-0", ["keys", "context:list[a]"]))
+        assert store.write(lambda tx: tx.auth.set_token_permissions("client-0", ("context:list",)))
+        root, client = store.read(lambda tx: (tx.auth.root_key("root-0"), tx.auth.token_key("client-0")))
+        assert root == replace(root_key(), permissions=("keys", "context:list[a]"))
+        assert client == replace(token_key(), permissions=("context:list",))
+        assert not store.write(lambda tx: tx.auth.set_root_permissions("root-9", ("admin",)))
+        assert not store.write(lambda tx: tx.auth.set_token_permissions("root-0", ("admin",)))
+
+        store.write(lambda tx: (tx.auth.revoke_root_key("root-0", at=AT), tx.auth.revoke_token_key("client-0", at=AT)))
+        assert not store.write(lambda tx: tx.auth.set_root_permissions("root-0", ("admin",)))
+        assert not store.write(lambda tx: tx.auth.set_token_permissions("client-0", ("admin",)))
+
+    def test_the_last_end_is_that_of_live_token_keys_that_were_there(self, store: Store) -> None:
+        add_account(store)
+
+        def add(tx: Transaction) -> None:
+            tx.auth.add_root_key(root_key())
+            for number, end in enumerate((None, AT + 500, AT + 900, AT + 700, AT + 800)):
+                tx.auth.add_token_key(replace(token_key(number), expires_at=end))
+            tx.auth.revoke_token_key("client-2", at=AT)
+
+        store.write(add)
+
+        def end(created_by: int, after: int) -> int | None:
+            return store.read(lambda tx: tx.auth.last_token_end(created_by=created_by, after=after))
+
+        kept = store.read(lambda tx: tx.auth.token_key("client-3"))
+        assert kept == replace(token_key(3), expires_at=AT + 700)
+        assert end(AT + 4, AT) == AT + 800
+        assert end(AT + 3, AT) == AT + 700
+        assert end(AT + 3, AT + 700) is None
+        assert end(AT, AT) is None
+
+    def test_token_keys_without_a_live_family_are_silent(self, store: Store) -> None:
+        add_account(store)
+        add_account(store, 1)
+
+        def make(tx: Transaction) -> None:
+            tx.auth.add_root_key(root_key())
+            tx.auth.add_root_key(root_key(1, of=1))
+            for number, of in enumerate((0, 0, 0, 1)):
+                tx.auth.add_token_key(token_key(number, under=of, of=of))
+            for number, key in enumerate(("client-0", "client-1", "client-1", "client-3")):
+                tx.auth.open_family(family(number, key_id=key), refresh(number, of=number))
+            for number in (0, 1, 3):
+                tx.auth.revoke_family(f"family-{number}", at=AT)
+
+        store.write(make)
+
+        def silent(of: int | None) -> set[str]:
+            account = None if of is None else account_id(of)
+            return set(store.read(lambda tx: tx.auth.silent_token_keys(account)))
+
+        assert silent(0) == {"client-0", "client-2"}
+        assert silent(1) == {"client-3"}
+        assert silent(None) == {"client-0", "client-2", "client-3"}
 
     def test_a_log_in_is_not_a_change_of_the_verifier(self, store: Store) -> None:
         add_account(store)

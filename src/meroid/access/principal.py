@@ -39,6 +39,11 @@ class Principal:
         """True if this principal acts in one context only."""
         return self.bound_context is not None or self.bound_executor is not None
 
+    @property
+    def is_limited(self) -> bool:
+        """True if it acts in some context only: by its key, or by what was asked for at the log-in."""
+        return self.is_bound or any(each.is_binding for each in self.held)
+
     def is_fresh(self, at: int) -> bool:
         """True if there was a log-in within the last five minutes (design §4, root keys), or none is needed (proxy mode)."""
         if self.key_id is None:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from meroid.client.exchange import Request, Response, check_status, json_request
 from meroid.client.node import NodeClient
+from meroid.client.tokens import TokenPair
 from meroid.client.transport import BLOB_BYTES
 
 _ADMIN = "admin-api"
@@ -51,6 +52,11 @@ class NodeRoutes:
     def request_token(self, body: Mapping[str, object]) -> Response:
         return self.client.exchange(json_request("POST", "auth/token", dict(body)))
 
+    def log_out(self, tokens: TokenPair) -> Response:
+        """Tell the node to end the log-in behind these tokens, which needn't be those that are kept."""
+        body = {} if tokens.refresh_token is None else {"refresh_token": tokens.refresh_token}
+        return self.client.exchange(json_request("POST", "auth/logout", body).with_bearer(tokens.access_token))
+
     def providers(self) -> Response:
         return self.client.exchange(Request(method="GET", path="auth/providers"))
 
@@ -72,6 +78,17 @@ class NodeRoutes:
 
     def change_password(self, key_id: str, body: Mapping[str, object]) -> object:
         return self.client.put_json(f"admin/keys/{quote(key_id, safe='')}/password", dict(body))
+
+    # --- minted keys
+
+    def minted_keys(self) -> object:
+        return self.client.get("admin/keys/clients")
+
+    def mint(self, body: Mapping[str, object]) -> object:
+        return self.client.post("admin/client-key", dict(body))
+
+    def remove_minted_key(self, root_key_id: str, client_id: str) -> object:
+        return self.client.delete(f"admin/keys/{quote(root_key_id, safe='')}/clients/{quote(client_id, safe='')}")
 
     def validate_token(self) -> Response:
         return self.client.exchange(Request(method="GET", path="auth/validate"))

@@ -147,7 +147,7 @@ def _check_may_see(principal: Principal) -> None:
     Raises:
         OutsideBindingError, PermissionDeniedError: the token reaches less.
     """
-    if principal.is_bound or any(each.is_binding for each in principal.held):
+    if principal.is_limited:
         raise OutsideBindingError("this token acts in one context, and an account is more")
     if not any_covers(principal.held, LIST_CONTEXTS):
         raise PermissionDeniedError(f"this token doesn't hold {LIST_CONTEXTS} for all contexts")

@@ -6,12 +6,14 @@ from meroid import __version__
 from meroid.access.principal import Principal
 from meroid.errors import UnauthenticatedError
 from meroid.http.exchange import ApiRequest, ApiResponse
+from meroid.http.guard import bearer_of
 from meroid.http.health_api import Health
 from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
 from meroid.service.gate import Gate
 from meroid.service.login import LoginRequest, LoginService
+from meroid.service.minting import WantedKey
 from meroid.service.tokens import TokenPair, TokenService
 from meroid.wire import auth_api as shapes
 from meroid.wire.envelope import Envelope
@@ -37,6 +39,7 @@ class AuthApi:
         return [
             Endpoint("POST", "/auth/token", self.token, log_in, envelope=auth),
             Endpoint("POST", "/auth/refresh", self.refresh, log_in, envelope=auth),
+            Endpoint("POST", "/auth/logout", self.logout, judge, envelope=auth),
             Endpoint("GET POST", "/auth/validate", self.validate, judge, envelope=auth, inline=True),
             Endpoint("GET", "/auth/providers", self.providers, Public("needed before log-in"), envelope=auth),
             Endpoint("GET", "/auth/health", self.health, Public("says alive or not, no more"), envelope=auth),
@@ -67,6 +70,13 @@ class AuthApi:
         """Exchange a refresh token; early is fine."""
         body = request.json(shapes.RefreshBody)
         return _pair(self._tokens.refresh(body.access_token, body.refresh_token, request.at))
+
+    def logout(self, request: ApiRequest) -> ApiResponse:
+        """End the log-ins behind the bearer and the refresh token; also when they have expired or ended."""
+        body = request.json(shapes.LogoutBody) if request.body else shapes.LogoutBody()
+        bearer = bearer_of(request.headers.get("authorization"))
+        self._tokens.log_out(bearer, body.refresh_token, request.at)
+        return _data(shapes.LoggedOutData())
 
     def validate(self, request: ApiRequest) -> ApiResponse:
         """Judge the token of a request that a proxy holds; never 400, which nginx takes for a failure."""
@@ -110,17 +120,23 @@ class AuthApi:
         return ApiResponse(body=answer.body, headers=(("Cache-Control", _JWKS_CACHE),))
 
     def client_key(self, request: ApiRequest) -> ApiResponse:
-        """Mint a token pair under the caller's key, bound to a context and identity or to nothing."""
+        """Mint a token pair or a service token under the caller's key, bound to a context and identity or to nothing."""
         body = request.json(shapes.ClientKeyBody)
-        pair = self._tokens.mint_client(
-            request.principal,
-            ContextId.parse(body.context_id) if body.context_id else None,
-            PublicKey.parse(body.context_identity) if body.context_identity else None,
-            body.permissions or (),
-            body.target_node_url,
-            request.at,
+        wanted = WantedKey(
+            context_id=ContextId.parse(body.context_id) if body.context_id else None,
+            identity=PublicKey.parse(body.context_identity) if body.context_identity else None,
+            permissions=body.permissions or (),
+            node_url=body.target_node_url,
+            name=body.name or "",
+            expires_in_s=body.expires_in,
         )
-        return _pair(pair, request.principal)
+        if wanted.expires_in_s is None:
+            return _pair(self._tokens.mint_client(request.principal, wanted, request.at), request.principal)
+        token = self._tokens.mint_service_token(request.principal, wanted, request.at)
+        data = shapes.ServiceTokenData(
+            access_token=token.access, client_id=token.client_id, expires_at=token.expires_at
+        )
+        return _data(data, request.principal)
 
     def revoke(self, request: ApiRequest) -> ApiResponse:
         """Revoke a root or client key by its id."""

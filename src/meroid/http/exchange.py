@@ -17,6 +17,8 @@ T = TypeVar("T")
 IdT = TypeVar("IdT", bound=Id32)
 
 _QUERY_FIELDS = 100
+_TRUE = frozenset({"true", "1"})
+_FALSE = frozenset({"false", "0"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -82,6 +84,17 @@ class ApiRequest:
         except ValueError:
             raise BadPathError(f"the query has more than {_QUERY_FIELDS} fields") from None
         return dict(reversed(pairs))
+
+    def flag(self, name: str) -> bool:
+        """A field of the query that is true or false; false where it is missing.
+
+        Raises:
+            BadPathError: it is neither.
+        """
+        value = self.query().get(name, "false").lower()
+        if value not in _TRUE | _FALSE:
+            raise BadPathError(f"{name} is true or false")
+        return value in _TRUE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

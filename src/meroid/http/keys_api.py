@@ -15,12 +15,9 @@ from meroid.service.login import LoginService
 from meroid.service.root_keys import ListedRootKey, NewPassword, NewRootKey, RootKeyService
 from meroid.wire import root_keys as shapes
 from meroid.wire.envelope import Envelope
-from meroid.wire.faults import BadPathError
 
 _LIST: Final = Permission(path=("keys", "list"))
 _CREATE: Final = Permission(path=("keys", "create"))
-_TRUE: Final = frozenset({"true", "1"})
-_FALSE: Final = frozenset({"false", "0"})
 _FORBIDDEN: Final = 403
 
 
@@ -60,7 +57,7 @@ class KeysApi:
     def list(self, request: ApiRequest) -> ApiResponse:
         """Root keys of the caller's account; with `all=true`, for `admin`, of every account."""
         principal = request.principal
-        known = self._root_keys.list(principal, everybody=_flag(request, "all"))
+        known = self._root_keys.list(principal, everybody=request.flag("all"))
         return _data([_shown(each, principal) for each in known], principal)
 
     def bind(self, request: ApiRequest) -> ApiResponse:
@@ -93,7 +90,7 @@ class KeysApi:
 
     def remove(self, request: ApiRequest) -> ApiResponse:
         """Revoke a root key, with all that hangs on it."""
-        force = _flag(request, "force")
+        force = request.flag("force")
         revoked = self._root_keys.remove(request.principal, request.params["key_id"], request.at, force=force)
         removed = shapes.RemovedKeyData(
             key_id=revoked.key_id,
@@ -137,13 +134,6 @@ def _shown(listed: ListedRootKey, principal: Principal) -> shapes.RootKeyData:
 
 def _seconds(ms: int | None) -> int | None:
     return None if ms is None else ms // 1000
-
-
-def _flag(request: ApiRequest, name: str) -> bool:
-    value = request.query().get(name, "false").lower()
-    if value not in _TRUE | _FALSE:
-        raise BadPathError(f"{name} is true or false")
-    return value in _TRUE
 
 
 def _data(value: object, principal: Principal) -> ApiResponse:

@@ -86,7 +86,7 @@ class Gate:
         standing = self._store.read(lambda tx: tx.auth.standing(claims.subject, claims.family_id))
         if standing is None:
             raise InvalidTokenError("the key behind this token isn't here")
-        check_live(standing)
+        check_live(standing, at)
         return _principal(claims, standing)
 
     def authorise(self, principal: Principal, needed: Permission, resource: Resource) -> None:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from meroid.access.permissions import Permission, narrow, parse_permission
-from meroid.auth.tokens import TokenRevokedError
+from meroid.auth.tokens import TokenExpiredError, TokenRevokedError
 from meroid.errors import ForbiddenError
 from meroid.ids import AccountId
-from meroid.service.ports.auth import Standing
+from meroid.service.ports.auth import Standing, TokenKeyRecord
 from meroid.service.ports.store import Transaction
 
 
@@ -28,11 +28,12 @@ def check_enabled(tx: Transaction, account_id: AccountId) -> None:
         raise AccountDisabledError("this account is disabled on this node")
 
 
-def check_live(standing: Standing) -> None:
-    """Refuse a token whose log-in, key or root key was revoked.
+def check_live(standing: Standing, at: int) -> None:
+    """Refuse a token whose log-in, key or root key was revoked, or whose key is past its time.
 
     Raises:
         TokenRevokedError: one of them was.
+        TokenExpiredError: the key has expired.
     """
     if standing.root.revoked_at is not None:
         raise TokenRevokedError("the root key behind this token was revoked")
@@ -40,6 +41,13 @@ def check_live(standing: Standing) -> None:
         raise TokenRevokedError("the key behind this token was revoked")
     if standing.family.revoked_at is not None:
         raise TokenRevokedError("the log-in behind this token was ended")
+    if standing.client is not None and has_expired(standing.client, at):
+        raise TokenExpiredError("the key behind this token has expired")
+
+
+def has_expired(key: TokenKeyRecord, at: int) -> bool:
+    """True if a token key is past its time."""
+    return key.expires_at is not None and at >= key.expires_at
 
 
 def granted(standing: Standing) -> tuple[Permission, ...]:

@@ -8,7 +8,8 @@ from meroid.access.principal import Principal
 from meroid.errors import ConflictError, ForbiddenError, NotFoundError
 from meroid.ids import AccountId
 from meroid.service.gate import PermissionDeniedError
-from meroid.service.ports.auth import RootKeyRecord
+from meroid.service.live import parsed
+from meroid.service.ports.auth import RootKeyRecord, TokenKeyRecord
 from meroid.service.ports.store import Transaction
 
 _REVOKE_KEYS: Final = Permission(path=("keys", "delete"))
@@ -36,6 +37,13 @@ class LastRootKeyError(ConflictError):
     next_step = "add another root key first, or repeat it with force=true"
 
 
+class LastAdminKeyError(ConflictError):
+    """Without it nobody could administer the node any more."""
+
+    code = "last_admin_key"
+    next_step = "give another root key of your account admin first; a removal may also be forced"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoked:
     """A key that was revoked. `minted` counts the token keys that end with a root key.
@@ -59,33 +67,55 @@ def check_fresh(principal: Principal, what: str, at: int) -> None:
         raise LoginNotFreshError(f"{what} needs a log-in of the last five minutes")
 
 
-def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, force: bool = False) -> Revoked:
-    """Revoke a key with all that hangs on it.
-
-    A key may revoke itself. Keys of other accounts are found by unbound `admin` alone.
+def visible_key(tx: Transaction, principal: Principal, key_id: str) -> RootKeyRecord | TokenKeyRecord:
+    """A live key of the caller's account; unbound `admin` finds those of other accounts too.
 
     Raises:
         KeyNotFoundError: unknown, revoked before, or not the caller's to see.
+    """
+    record = tx.auth.root_key(key_id) or tx.auth.token_key(key_id)
+    everything = not principal.is_limited and any_covers(principal.held, ADMIN)
+    known = record is not None and (everything or record.account_id == principal.account_id)
+    if record is None or not known or record.revoked_at is not None:
+        raise KeyNotFoundError("there is no such key, or it was revoked before")
+    return record
+
+
+def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, force: bool = False) -> Revoked:
+    """Revoke a key with all that hangs on it.
+
+    A key may revoke itself.
+
+    Raises:
+        KeyNotFoundError: as `visible_key`.
         PermissionDeniedError: the caller may not.
         LoginNotFreshError: a root key, and the log-in is older than five minutes.
-        LastRootKeyError: the account has no other, and nothing is forced.
+        LastRootKeyError, LastAdminKeyError: the account has no other (with `admin`), and nothing is forced.
     """
-    root, client = tx.auth.root_key(key_id), tx.auth.token_key(key_id)
-    record = root or client
-    everything = not principal.is_bound and any_covers(principal.held, ADMIN)
-    if record is None or record.revoked_at is not None:
-        raise KeyNotFoundError("there is no such key, or it was revoked before")
-    if record.account_id != principal.account_id and not everything:
-        raise KeyNotFoundError("there is no such key, or it was revoked before")
-    needed = _REVOKE_CLIENTS if root is None else _REVOKE_KEYS
-    permitted = not principal.is_bound and any_covers(principal.held, needed)
+    record = visible_key(tx, principal, key_id)
+    needed = _REVOKE_KEYS if isinstance(record, RootKeyRecord) else _REVOKE_CLIENTS
+    permitted = not principal.is_limited and any_covers(principal.held, needed)
     if key_id != principal.key_id and not permitted:
         raise PermissionDeniedError(f"this token doesn't hold {needed}")
-    if root is None:
+    if not isinstance(record, RootKeyRecord):
         tx.auth.revoke_token_key(key_id, at=at)
         return Revoked(key_id=key_id, revoked_at=at)
     check_fresh(principal, "revoking a root key", at)
-    return _revoke_root(tx, root, at, force=force)
+    return _revoke_root(tx, record, at, force=force)
+
+
+def check_other_admin_key(tx: Transaction, root: RootKeyRecord) -> None:
+    """Refuse that the owner of the node loses the last root key with `admin`.
+
+    Raises:
+        LastAdminKeyError: this root key is it.
+    """
+    account = tx.accounts.get(root.account_id)
+    if account is None or not account.owner or not _is_admin(root):
+        return
+    others = (each for each in tx.auth.root_keys(root.account_id) if each.key_id != root.key_id)
+    if not any(each.revoked_at is None and _is_admin(each) for each in others):
+        raise LastAdminKeyError("this is the last root key of the node's owner that holds admin")
 
 
 def _revoke_root(tx: Transaction, root: RootKeyRecord, at: int, *, force: bool) -> Revoked:
@@ -94,6 +124,8 @@ def _revoke_root(tx: Transaction, root: RootKeyRecord, at: int, *, force: bool) 
     lost = _lost(tx, root.account_id) if last else None
     if lost is not None and not force:
         raise LastRootKeyError(f"this is the last root key of its account; without it {lost}")
+    if not force:
+        check_other_admin_key(tx, root)
     minted = tx.auth.token_keys(root.account_id)
     ended = [each for each in minted if each.root_key_id == root.key_id and each.revoked_at is None]
     tx.auth.revoke_root_key(root.key_id, at=at)
@@ -104,3 +136,7 @@ def _lost(tx: Transaction, account_id: AccountId) -> str:
     keys = tx.accounts.client_keys(account_id=account_id)
     contexts = len({each.context_id for each in keys if each.context_id is not None})
     return f"only the account's recovery words open it here, and its {contexts} contexts with it"
+
+
+def _is_admin(root: RootKeyRecord) -> bool:
+    return ADMIN in parsed(root.permissions)

@@ -199,7 +199,7 @@ class RootKeyService:
         verified = method.enrol(attempt, Enrolment(account_id=root.account_id))
 
         def work(tx: Transaction) -> int:
-            _check_caller(tx, principal)
+            _check_caller(tx, principal, at)
             if not tx.auth.replace_verifier(key_id, old=root.verifier, new=verified.verifier, at=at):
                 raise RootKeyChangedError("this root key was changed meanwhile")
             return tx.auth.end_families(key_id, but=principal.family_id, at=at) if new.end_sessions else 0
@@ -234,7 +234,7 @@ def _attempt(method: LoginMethod, root: RootKeyRecord, password: str) -> LoginAt
 
 
 def _bind(tx: Transaction, principal: Principal, claim: Claim, verified: VerifiedLogin, at: int) -> Bound:
-    _check_caller(tx, principal)
+    _check_caller(tx, principal, at)
     use_challenge(tx, claim.attempt.challenge, at)
     known = tx.auth.find_root_key(claim.method.name, claim.identifier)
     if known is not None:
@@ -255,10 +255,10 @@ def _bind(tx: Transaction, principal: Principal, claim: Claim, verified: Verifie
     return Bound(key_id=root.key_id, created=True)
 
 
-def _check_caller(tx: Transaction, principal: Principal) -> None:
+def _check_caller(tx: Transaction, principal: Principal, at: int) -> None:
     """Refuse a caller whose key or log-in ended while the proof was checked."""
     key_id, family_id = principal.key_id, principal.family_id
     standing = tx.auth.standing(key_id, family_id) if key_id is not None and family_id is not None else None
     if standing is None:
         raise TokenRevokedError("the log-in behind this request is gone")
-    check_live(standing)
+    check_live(standing, at)

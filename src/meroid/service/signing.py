@@ -2,7 +2,8 @@
 
 import secrets
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from meroid.auth.challenge import BadChallengeError, Challenge
@@ -19,7 +20,7 @@ from meroid.errors import UnavailableError
 from meroid.keys.signer import Secret
 from meroid.service.ports.auth import SigningKeyRecord
 from meroid.service.ports.sealer import SecretSealer, signing_key_label
-from meroid.service.ports.store import Store
+from meroid.service.ports.store import Store, Transaction
 
 SEED_BYTES: Final = 32
 LOOK_AGAIN_MS: Final = 60_000  # another process may have rotated
@@ -54,7 +55,7 @@ class SigningKeys:
         audience: str,
         overlap_ms: int = REFRESH_LIFETIME_MS,
     ) -> None:
-        """`overlap_ms`: how long a retired key still verifies; no shorter than tokens live."""
+        """`overlap_ms`: how long a retired key still verifies, no shorter than refreshed tokens live; service tokens prolong it."""
         self._store = store
         self._sealer = sealer
         self._issuer = issuer
@@ -67,14 +68,53 @@ class SigningKeys:
         """Make the first signing key if there is none; of two processes that try, one succeeds."""
         if any(record.retired_at is None for record in self._store.read(lambda tx: tx.auth.signing_keys())):
             return
-        seed = Secret(secrets.token_bytes(SEED_BYTES))
-        public = SigningKey("", seed).public
-        kid = key_id_for(public)
-        record = SigningKeyRecord(
-            kid=kid, sealed_secret=self._sealer.seal(signing_key_label(kid), seed), public=public, created_at=at
-        )
-        seed.wipe()
+        record = self._new(at)
         self._store.write(lambda tx: tx.auth.add_signing_key(record))
+
+    def rotate(self, at: int, *, at_once: bool = False) -> SigningKeyRecord:
+        """Sign with a new key from now on; the one that signed until now.
+
+        Tokens of the old key are accepted until they end, or no more `at_once`.
+
+        Raises:
+            NoSigningKeyError: there is none to rotate.
+        """
+        record = self._new(at)
+
+        def work(tx: Transaction) -> SigningKeyRecord:
+            known = tx.auth.signing_keys()
+            active = _active(known)
+            tx.auth.retire_signing_key(active.kid, at=at)
+            tx.auth.add_signing_key(record)
+            for each in known if at_once else ():
+                tx.auth.forget_signing_key(each.kid)
+            return replace(active, retired_at=at)
+
+        old = self._store.write(work)
+        self._loaded = None
+        return old
+
+    def active(self) -> SigningKeyRecord:
+        """The key that signs now.
+
+        Raises:
+            NoSigningKeyError: no key was made yet.
+        """
+        return _active(self._store.read(lambda tx: tx.auth.signing_keys()))
+
+    def verifies_until(self, retired_at: int) -> int:
+        """Until when a key that is retired then is looked at, ms: no less than a token that it signed may live."""
+        return self._store.read(lambda tx: self._end(tx, retired_at))
+
+    def forget_retired(self, at: int) -> int:
+        """Remove the keys that verify nothing any more; how many they were. For housekeeping."""
+
+        def work(tx: Transaction) -> int:
+            good = {each.kid for each in self._verifying(tx, at)}
+            past = [each.kid for each in tx.auth.signing_keys() if each.kid not in good]
+            return sum(tx.auth.forget_signing_key(kid) for kid in past)
+
+        return self._store.write(work)
 
     def issuer(self, at: int) -> TokenIssuer:
         """What mints tokens now.
@@ -135,10 +175,8 @@ class SigningKeys:
             return loaded
 
     def _load(self, at: int, before: _Loaded | None) -> _Loaded:
-        records = [each for each in self._store.read(lambda tx: tx.auth.signing_keys()) if self._verifies(each, at)]
-        active = next((each for each in records if each.retired_at is None), None)
-        if active is None:
-            raise NoSigningKeyError("no key to sign tokens with was made yet")
+        records = self._store.read(lambda tx: self._verifying(tx, at))
+        active = _active(records)
         kids = (active.kid, *(each.kid for each in records))
         if before is not None and before.kids == kids:  # keep what was verified already
             return _Loaded(
@@ -158,5 +196,26 @@ class SigningKeys:
             looked_at=at,
         )
 
-    def _verifies(self, record: SigningKeyRecord, at: int) -> bool:
-        return record.retired_at is None or at - record.retired_at <= self._overlap_ms
+    def _new(self, at: int) -> SigningKeyRecord:
+        seed = Secret(secrets.token_bytes(SEED_BYTES))
+        public = SigningKey("", seed).public
+        kid = key_id_for(public)
+        sealed = self._sealer.seal(signing_key_label(kid), seed)
+        seed.wipe()
+        return SigningKeyRecord(kid=kid, sealed_secret=sealed, public=public, created_at=at)
+
+    def _verifying(self, tx: Transaction, at: int) -> list[SigningKeyRecord]:
+        """The keys that verify tokens now, newest first."""
+        known = tx.auth.signing_keys()
+        return [each for each in known if each.retired_at is None or at <= self._end(tx, each.retired_at)]
+
+    def _end(self, tx: Transaction, retired_at: int) -> int:
+        end = retired_at + self._overlap_ms
+        return tx.auth.last_token_end(created_by=retired_at + LOOK_AGAIN_MS, after=end) or end
+
+
+def _active(records: Sequence[SigningKeyRecord]) -> SigningKeyRecord:
+    active = next((each for each in records if each.retired_at is None), None)
+    if active is None:
+        raise NoSigningKeyError("no key to sign tokens with was made yet")
+    return active

@@ -1,11 +1,8 @@
 """Minting, refreshing and revoking tokens."""
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
 
-from meroid.access.permissions import ADMIN, Permission, any_covers, binding, parse_permissions
 from meroid.access.principal import Principal
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
@@ -14,17 +11,18 @@ from meroid.auth.tokens import (
     ACCESS_LIFETIME_MS,
     REFRESH_LIFETIME_MS,
     AccessClaims,
+    MissingTokenError,
     RefreshClaims,
     TokenExpiredError,
     TokenRevokedError,
     new_id,
     new_token_id,
 )
-from meroid.errors import InvalidInputError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
-from meroid.service.gate import NotYourIdentityError, OutsideBindingError
+from meroid.service.gate import NotYourIdentityError
 from meroid.service.live import check_enabled, check_live, granted
+from meroid.service.minting import BadLifetimeError, ServiceTokenMintsError, WantedKey, draft_key
 from meroid.service.ports.auth import (
     FamilyRecord,
     RefreshRecord,
@@ -33,13 +31,8 @@ from meroid.service.ports.auth import (
     TokenKeyRecord,
 )
 from meroid.service.ports.store import Store, Transaction
-from meroid.service.revoking import check_fresh, revoke_key
+from meroid.service.revoking import revoke_key
 from meroid.service.signing import SigningKeys
-
-_ORIGIN: Final = re.compile(
-    r"(https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?)(?:[/?#].*)?", re.DOTALL
-)
-_LONGEST_URL: Final = 2048
 
 
 class TokenReuseError(TokenRevokedError):
@@ -47,20 +40,6 @@ class TokenReuseError(TokenRevokedError):
 
     code = "token_reuse"
     next_step = "log in again; if you didn't share the token, somebody has copied it"
-
-
-class BadBindingError(InvalidInputError):
-    """A token is bound to a context and an identity, or to neither."""
-
-    code = "bad_binding"
-    next_step = "send both context_id and context_identity, or leave out both"
-
-
-class PermissionNotHeldError(InvalidInputError):
-    """Nobody gives what they don't have."""
-
-    code = "permission_not_held"
-    next_step = "ask for permissions that your own token has"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +51,18 @@ class TokenPair:
 
     def __repr__(self) -> str:
         return "TokenPair(…)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceToken:
+    """An access token for a script; `client_id` names its key, `expires_at` is in seconds, as the claim has it."""
+
+    access: str
+    client_id: str
+    expires_at: int
+
+    def __repr__(self) -> str:
+        return f"ServiceToken(client_id={self.client_id!r})"
 
 
 class TokenService:
@@ -143,51 +134,25 @@ class TokenService:
         standing, successor = outcome
         return self.pair(standing, successor, at)
 
-    def mint_client(
-        self,
-        principal: Principal,
-        context_id: ContextId | None,
-        identity: PublicKey | None,
-        permissions: Sequence[str],
-        node_url: str | None,
-        at: int,
-    ) -> TokenPair:
+    def mint_client(self, principal: Principal, wanted: WantedKey, at: int) -> TokenPair:
         """Mint a pair under the caller's root key; with context and identity, bound to them.
 
         Raises:
-            BadBindingError: only one of context and identity is given.
-            BadPermissionError: a permission is malformed.
-            PermissionNotHeldError: a permission that the caller doesn't hold.
-            LoginNotFreshError: `admin` is asked for and the log-in is older than five minutes.
+            MeroidError: as `draft_key` says.
             NotYourIdentityError: the identity isn't a client key of the caller's account in that context.
-            ForbiddenError: the identity is no member there; the leaf says since when.
+            ForbiddenError: the identity is no member there (the leaf says since when), or a service token asks.
         """
-        asked = parse_permissions(permissions)
-        if principal.key_id is None or principal.is_bound:
-            raise OutsideBindingError("only an unbound token of a key can mint others")
-        bound = _binding(context_id, identity)
-        for each in asked:
-            if each.is_binding and each not in bound:
-                raise BadBindingError(f"{each} is not the binding that context_id and context_identity name")
-            if not each.is_binding and not any_covers(principal.held, each):
-                raise PermissionNotHeldError(f"your token doesn't hold {each}")
-        if ADMIN in asked:
-            check_fresh(principal, "minting admin", at)
-        if context_id is not None and identity is not None:
-            self._check_binding(principal, context_id, identity)
-        record = TokenKeyRecord(
-            client_id=new_id(),
-            root_key_id=principal.key_id,
-            account_id=principal.account_id,
-            name=f"Context Client - {context_id or ''} ({identity or ''})",
-            permissions=tuple(str(each) for each in dict.fromkeys((*bound, *asked))),
-            context_id=context_id,
-            executor=identity,
-            node_url=_origin(node_url),
-            created_at=at,
-        )
-        standing, first = self._store.write(lambda tx: self._add_client(tx, record, at))
+        standing, first = self._mint(principal, wanted, at)
         return self.pair(standing, first, at)
+
+    def mint_service_token(self, principal: Principal, wanted: WantedKey, at: int) -> ServiceToken:
+        """Mint one access token that lives for `expires_in_s`, without a refresh token; raises as `mint_client`."""
+        if wanted.expires_in_s is None:
+            raise BadLifetimeError("a service token needs an end")
+        standing, _ = self._mint(principal, wanted, at)
+        claims = self._access_claims(standing, at)
+        access = self._keys.issuer(at).access(claims)
+        return ServiceToken(access=access, client_id=claims.subject, expires_at=claims.expires_at)
 
     def revoke(self, principal: Principal, key_id: str, at: int) -> int:
         """Revoke a root key or token key, with all that hangs on it; returns the time, ms. Raises as `revoke_key`."""
@@ -201,8 +166,31 @@ class TokenService:
 
         return self._store.write(work)
 
+    def log_out(self, access: str | None, refresh: str | None, at: int) -> None:
+        """End the log-ins behind these tokens, expired ones too; what has ended already stays so.
+
+        A minted key ends with its token.
+
+        Raises:
+            MissingTokenError: there is neither.
+            InvalidTokenError: one of them is no good; then nothing ends.
+        """
+        ended: list[AccessClaims | RefreshClaims] = [] if not access else [self._keys.access(access, at)]
+        if refresh:
+            ended.append(self._keys.refresh(refresh, at))
+        if not ended:
+            raise MissingTokenError("no token was sent")
+
+        def work(tx: Transaction) -> None:
+            for each in ended:
+                tx.auth.revoke_family(each.family_id, at=at)
+                tx.auth.revoke_token_key(each.subject, at=at)
+
+        self._store.write(work)
+
     def forget_expired(self, at: int) -> int:
-        """Remove refresh tokens that are past their time; how many they were. For housekeeping."""
+        """Remove refresh tokens that are past their time, and signing keys; how many tokens they were. For housekeeping."""
+        self._keys.forget_retired(at)
         return self._store.write(lambda tx: tx.auth.forget_refreshes(expired_before=at))
 
     def _exchange(self, tx: Transaction, presented: RefreshClaims, at: int) -> tuple[Standing, RefreshRecord] | Reused:
@@ -210,7 +198,7 @@ class TokenService:
         record = tx.auth.refresh(presented.token_id)
         if standing is None or record is None or record.family_id != presented.family_id:
             raise InvalidTokenError("this refresh token isn't known here")
-        check_live(standing)
+        check_live(standing, at)
         before = tx.auth.refresh(record.successor) if record.successor is not None else None
         verdict = decide_refresh(_presented(standing, record, before), at)
         match verdict:
@@ -236,6 +224,12 @@ class TokenService:
         if self._check_member is not None:
             self._check_member(context_id, identity)
 
+    def _mint(self, principal: Principal, wanted: WantedKey, at: int) -> tuple[Standing, RefreshRecord]:
+        record = draft_key(principal, wanted, at)
+        if record.context_id is not None and record.executor is not None:
+            self._check_binding(principal, record.context_id, record.executor)
+        return self._store.write(lambda tx: self._add_client(tx, record, at))
+
     def _add_client(self, tx: Transaction, record: TokenKeyRecord, at: int) -> tuple[Standing, RefreshRecord]:
         root = _root_above(tx, record.root_key_id)
         check_enabled(tx, root.account_id)
@@ -250,13 +244,14 @@ class TokenService:
     def _access_claims(self, standing: Standing, at: int) -> AccessClaims:
         client = standing.client
         bound = client is not None and client.context_id is not None
+        end = client.expires_at if client is not None else None
         return AccessClaims(
             subject=standing.family.key_id,
             family_id=standing.family.family_id,
             token_id=new_token_id(standing.family.family_id),
             permissions=tuple(str(each) for each in granted(standing)),
             issued_at=at // 1000,
-            expires_at=(at + self._access_ms) // 1000,
+            expires_at=(at + self._access_ms if end is None else end) // 1000,
             account_id=None if bound else standing.root.account_id,
             context_id=client.context_id if client is not None else None,
             executor=client.executor if client is not None else None,
@@ -287,24 +282,12 @@ def _presented(standing: Standing, record: RefreshRecord, successor: RefreshReco
     )
 
 
-def _binding(context_id: ContextId | None, identity: PublicKey | None) -> tuple[Permission, ...]:
-    if context_id is not None and identity is not None:
-        return (binding(context_id, identity),)
-    if context_id is not None or identity is not None:
-        raise BadBindingError("a token is bound to a context and an identity, or to neither")
-    return ()
-
-
 def _root_above(tx: Transaction, key_id: str) -> RootKeyRecord:
     """The root key itself, or the one above a token key: that is what the new key hangs on."""
     client = tx.auth.token_key(key_id)
     root = tx.auth.root_key(client.root_key_id if client is not None else key_id)
     if root is None or root.revoked_at is not None or (client is not None and client.revoked_at is not None):
         raise TokenRevokedError("the key behind this token was revoked")
+    if client is not None and client.expires_at is not None:
+        raise ServiceTokenMintsError("a service token mints no others")
     return root
-
-
-def _origin(url: str | None) -> str | None:
-    """An address reduced to its origin; nothing if it is none."""
-    match = _ORIGIN.fullmatch(url.lower()) if url and len(url) <= _LONGEST_URL else None
-    return match[1] if match else None

@@ -41,24 +41,38 @@ _TOUCH_ROOT_KEY = "UPDATE root_keys SET last_used_at = ?, verifier = COALESCE(?,
 _REPLACE_VERIFIER = """
 UPDATE root_keys SET verifier = ?, changed_at = ? WHERE key_id = ? AND verifier IS NOT DISTINCT FROM ? AND revoked_at IS NULL
 """
+_SET_ROOT_PERMISSIONS = "UPDATE root_keys SET permissions = ? WHERE key_id = ? AND revoked_at IS NULL"
 _REVOKE_ROOT_KEY = "UPDATE root_keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL"
 _ADD_CLIENT = """
 INSERT INTO token_keys
-  (client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  (client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+   expires_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _CLIENT = """
-SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+  expires_at
 FROM token_keys WHERE client_id = ?
 """
 _CLIENTS = """
-SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+  expires_at
 FROM token_keys ORDER BY created_at, position
 """
 _CLIENTS_OF_ACCOUNT = """
-SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at
+SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
+  expires_at
 FROM token_keys WHERE account_id = ? ORDER BY created_at, position
 """
+_SILENT_CLIENTS = """
+SELECT client_id FROM token_keys WHERE NOT EXISTS
+  (SELECT 1 FROM families WHERE families.key_id = token_keys.client_id AND families.revoked_at IS NULL)
+"""
+_SILENT_CLIENTS_OF_ACCOUNT = f"{_SILENT_CLIENTS} AND account_id = ?"
+_LAST_CLIENT_END = """
+SELECT MAX(expires_at) FROM token_keys WHERE expires_at > ? AND created_at <= ? AND revoked_at IS NULL
+"""
+_SET_CLIENT_PERMISSIONS = "UPDATE token_keys SET permissions = ? WHERE client_id = ? AND revoked_at IS NULL"
 _REVOKE_CLIENT = "UPDATE token_keys SET revoked_at = ? WHERE client_id = ? AND revoked_at IS NULL"
 _REVOKE_BOUND = "UPDATE token_keys SET revoked_at = ? WHERE executor = ? AND revoked_at IS NULL"
 
@@ -127,6 +141,10 @@ class SqlCredentials(Repository):
         """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
         return self._session.run(_REPLACE_VERIFIER, (new, at, key_id, old)) == 1
 
+    def set_root_permissions(self, key_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a root key grants; false if it is unknown or revoked."""
+        return self._session.run(_SET_ROOT_PERMISSIONS, (permissions_text(tuple(permissions)), key_id)) == 1
+
     def revoke_root_key(self, key_id: str, *, at: int) -> bool:
         """Revoke a root key; false if it is unknown or revoked already."""
         return self._session.run(_REVOKE_ROOT_KEY, (at, key_id)) == 1
@@ -150,6 +168,7 @@ class SqlCredentials(Repository):
                 record.node_url,
                 record.created_at,
                 record.revoked_at,
+                record.expires_at,
             ),
         )
 
@@ -163,6 +182,23 @@ class SqlCredentials(Repository):
         if account_id is None:
             return tuple(map(token_key_from, self._session.all(_CLIENTS)))
         return tuple(map(token_key_from, self._session.all(_CLIENTS_OF_ACCOUNT, (account_id,))))
+
+    def silent_token_keys(self, account_id: AccountId | None = None) -> frozenset[str]:
+        """Ids of token keys without a live family: their tokens ended with a log-in, a password or the account."""
+        if account_id is None:
+            rows = self._session.all(_SILENT_CLIENTS)
+        else:
+            rows = self._session.all(_SILENT_CLIENTS_OF_ACCOUNT, (account_id,))
+        return frozenset(row[0] for row in rows)
+
+    def last_token_end(self, *, created_by: int, after: int) -> int | None:
+        """The latest `expires_at` behind `after`, of live token keys that were made by then; nothing if there is none."""
+        row = self._session.one(_LAST_CLIENT_END, (after, created_by))
+        return None if row is None else row[0]
+
+    def set_token_permissions(self, client_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a token key grants; false if it is unknown or revoked."""
+        return self._session.run(_SET_CLIENT_PERMISSIONS, (permissions_text(tuple(permissions)), client_id)) == 1
 
     def revoke_token_key(self, client_id: str, *, at: int) -> bool:
         """Revoke a token key; false if it is unknown or revoked already."""
@@ -202,4 +238,5 @@ def token_key_from(row: tuple[Any, ...]) -> TokenKeyRecord:
         node_url=row[7],
         created_at=row[8],
         revoked_at=row[9],
+        expires_at=row[10],
     )

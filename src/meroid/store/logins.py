@@ -35,7 +35,7 @@ SELECT f.family_id, f.key_id, f.narrowed_to, f.logged_in_at, f.created_at, f.rev
   r.key_id, r.account_id, r.method, r.identifier, r.verifier, r.permissions, r.created_at, r.last_used_at,
   r.revoked_at, r.changed_at,
   t.client_id, t.root_key_id, t.account_id, t.name, t.permissions, t.context_id, t.executor, t.node_url,
-  t.created_at, t.revoked_at
+  t.created_at, t.revoked_at, t.expires_at
 FROM families f
 LEFT JOIN token_keys t ON t.client_id = f.key_id
 JOIN root_keys r ON r.key_id = COALESCE(t.root_key_id, f.key_id)
@@ -62,6 +62,7 @@ SELECT kid, sealed_secret, public_key, created_at, retired_at FROM signing_keys
 ORDER BY created_at DESC, position DESC
 """
 _RETIRE_SIGNING_KEY = "UPDATE signing_keys SET retired_at = ? WHERE kid = ? AND retired_at IS NULL"
+_FORGET_SIGNING_KEY = "DELETE FROM signing_keys WHERE kid = ? AND retired_at IS NOT NULL"
 
 
 class SqlLogins(Repository):
@@ -173,6 +174,10 @@ class SqlLogins(Repository):
     def retire_signing_key(self, kid: str, *, at: int) -> bool:
         """Retire a signing key; false if it is unknown or retired already."""
         return self._session.run(_RETIRE_SIGNING_KEY, (at, kid)) == 1
+
+    def forget_signing_key(self, kid: str) -> bool:
+        """Remove a retired signing key; false if it is unknown or in use (then nothing changes)."""
+        return self._session.run(_FORGET_SIGNING_KEY, (kid,)) == 1
 
     def _add_refresh(self, record: RefreshRecord) -> None:
         self._session.run(

@@ -263,11 +263,13 @@ token_keys = _table(
     _text("node_url", "origin of the node that it is for; may be empty", nullable=True),
     _whole("created_at", "when it was minted, ms"),
     _whole("revoked_at", "when it was revoked, ms; empty while it lives", nullable=True),
+    _whole("expires_at", "when it ends by itself, ms; empty if never", nullable=True),
     UniqueConstraint("client_id"),
     CheckConstraint("(context_id IS NULL) = (executor IS NULL)", name="bound"),
     Index("ix_token_keys_account_id", "account_id"),
     Index("ix_token_keys_root_key_id", "root_key_id"),
     Index("ix_token_keys_executor", "executor"),
+    Index("ix_token_keys_expires_at", "expires_at"),
     numbered=True,
 )
 

@@ -36,13 +36,28 @@ class RefreshBody(msgspec.Struct, frozen=True, kw_only=True):
         return "RefreshBody()"
 
 
+class LogoutBody(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /auth/logout`; the body may be missing."""
+
+    refresh_token: Token | None = None
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return "LogoutBody()"
+
+
 class ClientKeyBody(msgspec.Struct, frozen=True, kw_only=True):
-    """`POST /admin/client-key`; context and identity come together or not at all."""
+    """`POST /admin/client-key`; context and identity come together or not at all.
+
+    With `expires_in` (seconds) it is a service token: one access token that lives as long.
+    """
 
     context_id: OptionalText | None = None
     context_identity: OptionalText | None = None
     permissions: Texts | None = None
     target_node_url: OptionalText | None = None
+    name: OptionalText | None = None
+    expires_in: Natural | None = None
 
 
 class RevokeBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +71,16 @@ class TokenPairData(msgspec.Struct, frozen=True, kw_only=True):
 
     access_token: str
     refresh_token: str
+    error: None = None
+
+
+class ServiceTokenData(msgspec.Struct, frozen=True, kw_only=True):
+    """What minting a service token gives; `client_id` revokes it, `expires_at` in Unix seconds."""
+
+    access_token: str
+    client_id: str
+    expires_at: int
+    refresh_token: None = None
     error: None = None
 
 
@@ -90,6 +115,13 @@ class RevokedData(msgspec.Struct, frozen=True, kw_only=True):
 
     success: bool = True
     message: str = "Tokens revoked successfully"
+
+
+class LoggedOutData(msgspec.Struct, frozen=True, kw_only=True):
+    """`POST /auth/logout`."""
+
+    success: bool = True
+    message: str = "Logged out"
 
 
 class IdentityData(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ from meroid.service.login import (
     UnsupportedMethodError,
     WrongCredentialsError,
 )
+from meroid.service.minting import WantedKey
 
 
 @pytest.fixture
@@ -266,7 +267,7 @@ def test_a_disabled_account_opens_nothing_and_is_told_only_to_who_has_its_passwo
     with pytest.raises(AccountDisabledError) as caught:
         owned.log_in(name="bob")
     with pytest.raises(AccountDisabledError):
-        owned.tokens.mint_client(before, None, None, ["context:list"], None, START)
+        owned.tokens.mint_client(before, WantedKey(permissions=["context:list"]), START)
 
     assert caught.value.code == "account_disabled"
     owned.store.write(lambda tx: tx.accounts.set_disabled(OTHER, None))

@@ -36,9 +36,10 @@ from meroid.service.gate import (
     OutsideBindingError,
     PermissionDeniedError,
 )
+from meroid.service.minting import BadBindingError, PermissionNotHeldError, WantedKey
 from meroid.service.revoking import KeyNotFoundError, LastRootKeyError, LoginNotFreshError
 from meroid.service.signing import NoSigningKeyError, SigningKeys
-from meroid.service.tokens import BadBindingError, PermissionNotHeldError, TokenPair, TokenReuseError, TokenService
+from meroid.service.tokens import TokenPair, TokenReuseError, TokenService
 
 DAY = 24 * HOUR
 
@@ -56,7 +57,9 @@ def owner(world: AuthWorld, at: int = START) -> Principal:
 
 def bound_pair(world: AuthWorld, at: int = START) -> TokenPair:
     world.add_client_key()
-    return world.tokens.mint_client(owner(world, at), CONTEXT, EXECUTOR, ["context:execute"], None, at)
+    return world.tokens.mint_client(
+        owner(world, at), WantedKey(context_id=CONTEXT, identity=EXECUTOR, permissions=["context:execute"]), at
+    )
 
 
 def claims(token: str) -> dict[str, Any]:
@@ -86,9 +89,7 @@ def test_permissions_are_those_of_the_live_record(world: AuthWorld) -> None:
     world.add_account(("context:list", "context:execute"))
     pair = world.log_in(name="bob")
     assert len(world.gate.admit(pair.access, START).held) == 2
-    change = "UPDATE root_keys SET permissions = ? WHERE key_id = ?"  # the port has no verb for it yet
-    row = ('["context:list"]', "root-of-bob")
-    world.store.write(lambda tx: tx.auth._session.run(change, row))  # type: ignore[attr-defined]
+    assert world.store.write(lambda tx: tx.auth.set_root_permissions("root-of-bob", ("context:list",)))
     assert [str(each) for each in world.gate.admit(pair.access, START).held] == ["context:list"]
 
 
@@ -240,8 +241,12 @@ def test_bound_tokens_of_two_contexts_share_nothing(world: AuthWorld) -> None:
     world.add_client_key()
     world.add_client_key(other, context=elsewhere)
     caller = owner(world)
-    one = claims(world.tokens.mint_client(caller, CONTEXT, EXECUTOR, [], None, START).access)
-    two = claims(world.tokens.mint_client(caller, elsewhere, other, [], None, START).access)
+    one = claims(
+        world.tokens.mint_client(caller, WantedKey(context_id=CONTEXT, identity=EXECUTOR, permissions=[]), START).access
+    )
+    two = claims(
+        world.tokens.mint_client(caller, WantedKey(context_id=elsewhere, identity=other, permissions=[]), START).access
+    )
     same = {name for name in one if one[name] == two[name]}
     assert same == {"iss", "aud", "iat", "exp", "token_type"}
     assert caller.subject not in {one["sub"], two["sub"]}
@@ -260,46 +265,50 @@ def test_a_bound_token_is_minted_for_the_callers_own_key_in_that_context_only(wo
         (ContextId(b"x" * 32), EXECUTOR),
     ):
         with pytest.raises(NotYourIdentityError):
-            world.tokens.mint_client(caller, context, identity, [], None, START)
+            world.tokens.mint_client(caller, WantedKey(context_id=context, identity=identity, permissions=[]), START)
     with pytest.raises(BadBindingError):
-        world.tokens.mint_client(caller, CONTEXT, None, [], None, START)
+        world.tokens.mint_client(caller, WantedKey(context_id=CONTEXT, permissions=[]), START)
     with pytest.raises(BadBindingError):
-        world.tokens.mint_client(caller, None, EXECUTOR, [], None, START)
+        world.tokens.mint_client(caller, WantedKey(identity=EXECUTOR, permissions=[]), START)
     with pytest.raises(BadBindingError):
-        world.tokens.mint_client(caller, CONTEXT, EXECUTOR, [f"context[{ContextId(b'x' * 32)}]"], None, START)
+        world.tokens.mint_client(
+            caller,
+            WantedKey(context_id=CONTEXT, identity=EXECUTOR, permissions=[f"context[{ContextId(b'x' * 32)}]"]),
+            START,
+        )
 
 
 def test_nobody_mints_what_they_do_not_hold(world: AuthWorld) -> None:
     world.add_account(("context:list", "context:execute[abc]"))
     bob = world.gate.admit(world.log_in(name="bob").access, START)
-    world.tokens.mint_client(bob, None, None, ["context:execute[abc]"], None, START)
+    world.tokens.mint_client(bob, WantedKey(permissions=["context:execute[abc]"]), START)
     for asked in ("admin", "context:execute", "context:execute[abd]", "keys:list"):
         with pytest.raises(PermissionNotHeldError):
-            world.tokens.mint_client(bob, None, None, [asked], None, START)
+            world.tokens.mint_client(bob, WantedKey(permissions=[asked]), START)
     with pytest.raises(BadPermissionError):
-        world.tokens.mint_client(bob, None, None, ["admin:x"], None, START)
+        world.tokens.mint_client(bob, WantedKey(permissions=["admin:x"]), START)
 
 
 def test_minting_admin_needs_a_fresh_log_in(world: AuthWorld) -> None:
     caller = owner(world)
-    world.tokens.mint_client(caller, None, None, ["admin"], None, START + 5 * MINUTE)
+    world.tokens.mint_client(caller, WantedKey(permissions=["admin"]), START + 5 * MINUTE)
     with pytest.raises(LoginNotFreshError):
-        world.tokens.mint_client(caller, None, None, ["admin"], None, START + 5 * MINUTE + 1)
-    world.tokens.mint_client(caller, None, None, ["context:execute"], None, START + DAY)
+        world.tokens.mint_client(caller, WantedKey(permissions=["admin"]), START + 5 * MINUTE + 1)
+    world.tokens.mint_client(caller, WantedKey(permissions=["context:execute"]), START + DAY)
 
 
 def test_neither_a_bound_token_nor_the_node_itself_mints(world: AuthWorld) -> None:
     bound = world.gate.admit(bound_pair(world).access, START)
     for principal in (bound, Principal.node(OWNER)):
         with pytest.raises(OutsideBindingError):
-            world.tokens.mint_client(principal, None, None, [], None, START)
+            world.tokens.mint_client(principal, WantedKey(permissions=[]), START)
 
 
 def test_what_a_minted_token_mints_hangs_on_the_same_root(world: AuthWorld) -> None:
-    child = world.tokens.mint_client(owner(world), None, None, ["admin"], None, START)
+    child = world.tokens.mint_client(owner(world), WantedKey(permissions=["admin"]), START)
     child_principal = world.gate.admit(child.access, START)
     assert not child_principal.is_fresh(START)
-    world.tokens.mint_client(child_principal, None, None, ["context:list"], None, START)
+    world.tokens.mint_client(child_principal, WantedKey(permissions=["context:list"]), START)
     (root,) = world.store.read(lambda tx: tx.auth.root_keys())
     assert {each.root_key_id for each in world.store.read(lambda tx: tx.auth.token_keys())} == {root.key_id}
 
@@ -317,14 +326,14 @@ def test_what_a_minted_token_mints_hangs_on_the_same_root(world: AuthWorld) -> N
     ],
 )
 def test_an_address_is_reduced_to_its_origin(world: AuthWorld, given: str | None, kept: str | None) -> None:
-    world.tokens.mint_client(owner(world), None, None, [], given, START)
+    world.tokens.mint_client(owner(world), WantedKey(permissions=[], node_url=given), START)
     (record,) = world.store.read(lambda tx: tx.auth.token_keys())
     assert record.node_url == kept
 
 
 def test_a_hundred_mints_in_one_moment_have_a_hundred_ids(world: AuthWorld) -> None:
     caller = owner(world)
-    pairs = [world.tokens.mint_client(caller, None, None, [], None, START) for _ in range(100)]
+    pairs = [world.tokens.mint_client(caller, WantedKey(permissions=[]), START) for _ in range(100)]
     assert len({claims(each.access)["sub"] for each in pairs}) == 100
 
 
@@ -340,8 +349,8 @@ def test_a_minted_token_keeps_its_id_when_refreshed(world: AuthWorld) -> None:
 
 def test_a_revoked_client_key_ends_at_once_and_touches_nothing_else(world: AuthWorld) -> None:
     caller = owner(world)
-    doomed = world.tokens.mint_client(caller, None, None, ["context:list"], None, START)
-    other = world.tokens.mint_client(caller, None, None, ["context:list"], None, START)
+    doomed = world.tokens.mint_client(caller, WantedKey(permissions=["context:list"]), START)
+    other = world.tokens.mint_client(caller, WantedKey(permissions=["context:list"]), START)
     world.tokens.revoke(caller, claims(doomed.access)["sub"], START)
     with pytest.raises(TokenRevokedError):
         world.gate.admit(doomed.access, START)
@@ -357,7 +366,7 @@ def test_a_revoked_client_key_ends_at_once_and_touches_nothing_else(world: AuthW
 def test_a_revoked_root_key_takes_its_clients_with_it(world: AuthWorld) -> None:
     world.add_account(("context:execute",))
     root = world.log_in(name="bob")
-    child = world.tokens.mint_client(world.gate.admit(root.access, START), None, None, [], None, START)
+    child = world.tokens.mint_client(world.gate.admit(root.access, START), WantedKey(permissions=[]), START)
     world.store.write(lambda tx: tx.auth.revoke_root_key("root-of-bob", at=START))
     for pair in (root, child):
         with pytest.raises(TokenRevokedError):
@@ -377,8 +386,8 @@ def test_the_last_root_key_of_an_account_stays_and_revoking_one_needs_a_fresh_lo
 
 def test_a_key_revokes_itself_and_no_other_without_the_permission(world: AuthWorld) -> None:
     caller = owner(world)
-    thin = world.tokens.mint_client(caller, None, None, ["context:list"], None, START)
-    other = world.tokens.mint_client(caller, None, None, ["context:list"], None, START)
+    thin = world.tokens.mint_client(caller, WantedKey(permissions=["context:list"]), START)
+    other = world.tokens.mint_client(caller, WantedKey(permissions=["context:list"]), START)
     principal = world.gate.admit(thin.access, START)
     for target in (claims(other.access)["sub"], caller.subject):
         with pytest.raises(PermissionDeniedError):

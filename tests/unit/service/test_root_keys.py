@@ -38,6 +38,7 @@ from meroid.keys.signer import Secret
 from meroid.keys.software import SoftwareSigner
 from meroid.service.gate import PermissionDeniedError
 from meroid.service.login import LoginRequest, TokenPair
+from meroid.service.minting import WantedKey
 from meroid.service.revoking import KeyNotFoundError, LastRootKeyError, LoginNotFreshError
 from meroid.service.root_keys import (
     NewPassword,
@@ -137,7 +138,7 @@ def test_binding_needs_a_fresh_log_in(world: AuthWorld) -> None:
     stale = owner(world)
     with pytest.raises(LoginNotFreshError):
         world.root_keys.bind(stale, password("second"), START + 5 * MINUTE + 1)
-    minted = world.tokens.mint_client(stale, None, None, ["admin"], None, START)
+    minted = world.tokens.mint_client(stale, WantedKey(permissions=["admin"]), START)
     with pytest.raises(LoginNotFreshError):
         world.root_keys.bind(admitted(world, minted), password("second"), START)
 
@@ -211,7 +212,7 @@ def test_everybody_sees_the_keys_of_the_own_account_and_admin_those_of_all(world
 
 def test_with_a_root_key_everything_ends_that_hangs_on_it_and_nothing_else(world: AuthWorld) -> None:
     by_password = world.log_in()
-    minted = world.tokens.mint_client(admitted(world, by_password), None, None, ["context:list"], None, START)
+    minted = world.tokens.mint_client(admitted(world, by_password), WantedKey(permissions=["context:list"]), START)
     world.root_keys.bind(owner(world), hardware(world, OWNER), START)
     by_key = world.login.log_in(hardware(world, None), START)
     (key_id,) = [
@@ -248,7 +249,7 @@ def test_nobody_removes_what_is_not_a_root_key_of_theirs(world: AuthWorld) -> No
     world.add_account(("keys:delete",))
     bob = admitted(world, world.log_in(name="bob"))
     alice = owner(world)
-    minted = world.tokens.mint_client(alice, None, None, ["context:list"], None, START)
+    minted = world.tokens.mint_client(alice, WantedKey(permissions=["context:list"]), START)
     assert alice.key_id is not None
     for key_id in (alice.key_id, "none", str(admitted(world, minted).key_id)):
         with pytest.raises(KeyNotFoundError):
@@ -263,7 +264,7 @@ def test_nobody_removes_what_is_not_a_root_key_of_theirs(world: AuthWorld) -> No
 def test_a_changed_password_ends_the_other_log_ins_and_mintings_of_its_key(world: AuthWorld) -> None:
     here, elsewhere = world.log_in(), world.log_in()
     caller = admitted(world, here)
-    minted = world.tokens.mint_client(caller, None, None, ["context:list"], None, START)
+    minted = world.tokens.mint_client(caller, WantedKey(permissions=["context:list"]), START)
     assert caller.key_id is not None
 
     ended = world.root_keys.change_password(caller, caller.key_id, change(), START)

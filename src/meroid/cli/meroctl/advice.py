@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from meroid.cli.meroctl.grammar import DEFAULT_HOME
+from meroid.client.environment_token import VARIABLE
 from meroid.client.failures import NodeUnreachableError, code_of
 from meroid.errors import MeroidError
 
@@ -27,10 +28,14 @@ _SIGN_IN: Final = frozenset(
 def advice_for(error: MeroidError, args: Namespace) -> str:
     """The next step, with the node that this run was about."""
     if code_of(error) in _SIGN_IN:
-        return f"log in: {shlex.join(['meroctl', *_same_node(args), 'login'])}"
+        return f"{_without_variable()}log in: {shlex.join(['meroctl', *_same_node(args), 'login'])}"
     if isinstance(error, NodeUnreachableError) and _is_local(args):
         return f"start the node: {shlex.join(['merod', *_same_home(args), '--node-name', args.node, 'run'])}"
     return error.next_step
+
+
+def _without_variable() -> str:
+    return f"set {VARIABLE} to a token that is good for it, or unset it and " if os.environ.get(VARIABLE) else ""
 
 
 def _same_node(args: Namespace) -> list[str]:

@@ -16,6 +16,7 @@ from meroid.cli.meroctl.grammar_parts import (
     in_context as _in_context,
 )
 from meroid.cli.meroctl.grammar_root_keys import add_other_keys
+from meroid.cli.meroctl.grammar_tokens import add_tokens
 
 DEFAULT_HOME: Final = "~/.calimero"
 CONTEXT_PARTS: Final = ("info", "client-keys", "storage")
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_node(commands)
     add_account(commands)
     add_identity(commands)
+    add_tokens(commands)
     _add_login(commands)
     return parser
 
@@ -243,5 +245,5 @@ def _add_login(commands: Commands) -> None:
     login.add_argument("--setup-code-file", metavar="FILE", help="file with the node's set-up code")
     add_other_keys(login.add_mutually_exclusive_group())
     login.add_argument("--account", metavar="ID", help="with words that a recovery put in the place of others")
-    _command(commands, "logout", "sign_in:logout", "forget the tokens for the node")
+    _command(commands, "logout", "sign_in:logout", "end this log-in on the node, and forget its tokens")
     _command(commands, "whoami", "sign_in:whoami", "who you are to the node")

@@ -1,5 +1,6 @@
 """What every command needs: the chosen node, its routes, names resolved to ids, and the output."""
 
+import os
 from argparse import Namespace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from meroid.cli.meroctl.refusals import (
 from meroid.cli.meroctl.tables import Table
 from meroid.cli.meroctl.targets import Target, choose_target, open_registry
 from meroid.client.answers import items_at, value_at
+from meroid.client.environment_token import EnvironmentToken, environment_token
 from meroid.client.node import NodeClient
 from meroid.client.node_tokens import NodeTokens
 from meroid.client.registry import NodeRegistry
@@ -54,7 +56,12 @@ class Session:
         return choose_target(self.args.node, self.args.api, home, self.registry)
 
     @cached_property
-    def tokens(self) -> NodeTokens:
+    def tokens(self) -> NodeTokens | EnvironmentToken:
+        """The tokens that are sent: the one in `MEROID_TOKEN`, or those that are kept for this node."""
+        return environment_token(os.environ) or self.kept_tokens
+
+    @cached_property
+    def kept_tokens(self) -> NodeTokens:
         """Where the tokens for this node are kept; a node without a name goes by its address."""
         from meroid.client.address import NodeAddress  # noqa: PLC0415 - loaded with the client anyway
 

@@ -1,22 +1,30 @@
 """`meroctl login`, `logout`, `whoami`: tokens for the node. Secrets come from a terminal or a file, never from argv."""
 
+import os
 import sys
 
 from meroid.cli.meroctl.output import is_interactive
+from meroid.cli.meroctl.printable import printable
 from meroid.cli.meroctl.refusals import BadArgumentError
 from meroid.cli.meroctl.secret_input import need_terminal, secret_from, typed_new_password, typed_secret
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import value_at
+from meroid.client.environment_token import VARIABLE
 from meroid.client.exchange import Response, check_status, decode_json
 from meroid.client.failures import ResourceNotFoundError
 from meroid.client.tokens import TokenPair, claims_of, tokens_in
 from meroid.clock import SystemClock
+from meroid.errors import MeroidError
 
 
 def login(session: Session) -> None:
     """Log in with a password or another root key, and keep the tokens where the Python client finds them too."""
     args = session.args
+    if os.environ.get(VARIABLE, "").strip():
+        raise BadArgumentError(
+            f"{VARIABLE} is set, and would be sent in the place of this log-in's tokens", next_step=f"unset {VARIABLE}"
+        )
     if any((args.near_key_file, args.phrase, args.phrase_file, args.pkcs11)):
         _login_with_key(session)
         return
@@ -63,8 +71,8 @@ def _rest(session: Session) -> dict[str, object]:
 def _keep(session: Session, response: Response, *, username: str, method: str, claims: bool) -> TokenPair:
     """Keep the tokens of a log-in and tell of it."""
     tokens = tokens_in(response)
-    with session.tokens.exclusive():
-        session.tokens.save_login(tokens, username=username, method=method)
+    with session.kept_tokens.exclusive():
+        session.kept_tokens.save_login(tokens, username=username, method=method)
     where = session.target.name or session.target.url
     body = {"node": where, "username": username, "expires_at": tokens.expires_at}
     if claims:
@@ -78,10 +86,28 @@ def _keep(session: Session, response: Response, *, username: str, method: str, c
 
 
 def logout(session: Session) -> None:
-    """Forget the tokens on this machine."""
-    with session.tokens.exclusive():
-        had = session.tokens.clear()
+    """End the log-in on the node, and forget the tokens on this machine, whatever the node says."""
+    kept = session.kept_tokens  # a token of the environment is the script's, and is revoked by its id
+    with kept.exclusive():
+        tokens = kept.load()
+        problem = None if tokens is None else _end_on_node(session, tokens)
+        had = kept.clear()
     session.output.info("logged out" if had else "there were no tokens for this node")
+    if problem is not None:
+        sys.stderr.write(
+            f"warning: the node was not told ({printable(problem.reason)}): there the tokens end by themselves only\n"
+        )
+
+
+def _end_on_node(session: Session, tokens: TokenPair) -> MeroidError | None:
+    """Tell the node; why that failed, unless the tokens open nothing there anyway."""
+    try:
+        response = session.routes.log_out(tokens)
+        if response.status != _NO_TOKEN_OF_MINE:
+            check_status(response)
+    except MeroidError as error:
+        return error
+    return None
 
 
 def whoami(session: Session) -> None:
@@ -112,6 +138,7 @@ def whoami(session: Session) -> None:
     session.output.answer(facts, Table(["Signed In", "Value"], rows))
 
 
+_NO_TOKEN_OF_MINE = 401
 _WHO = ("Node", "Name", "User", "Account", "Permissions", "Expires")
 
 

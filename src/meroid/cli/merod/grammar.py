@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", aliases=["up"], help="run a node until Ctrl-C")
     run.add_argument("--auth-mode", choices=["proxy", "embedded"], help="instead of the one in config.toml")
     add_account(commands.add_parser("account", help="the node's own account, on this machine only"), add_node_flags)
-    add_keys(commands.add_parser("keys", help="the store key, on this machine, with the node stopped"))
+    add_keys(
+        commands.add_parser("keys", help="store key and token signing key, on this machine, with the node stopped")
+    )
     return top
 
 

@@ -1,4 +1,4 @@
-"""`merod keys …`: the store key of a node, on its own machine, while the node is stopped."""
+"""`merod keys …`: store key and token signing key of a node, on its own machine, while the node is stopped."""
 
 import argparse
 import json
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from meroid.cli.merod.keys_signing import rotate_signing
 from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.config import Settings
 from meroid.vault.process import Hardening, harden_process
@@ -24,7 +25,12 @@ def add_keys(keys: argparse.ArgumentParser) -> None:
     rotate = actions.add_parser("rotate-store", help="make a new store key, and seal everything anew under it")
     move = actions.add_parser("move", help="move the store key to another key store")
     move.add_argument("uri", metavar="URI", help="file:, file:/PATH, keyring:, pkcs11:token=NAME, env:NAME")
-    for each in (rotate, move):
+    signing = actions.add_parser(
+        "rotate-signing", help="sign tokens with a new key; old tokens stay good until they end"
+    )
+    signing.add_argument("--now", action="store_true", help="end all tokens at once: everybody has to log in again")
+    signing.add_argument("-y", "--yes", action="store_true", help="with --now: don't ask")
+    for each in (rotate, move, signing):
         each.add_argument("--dry-run", action="store_true", help="look at everything, and change nothing")
 
 
@@ -38,6 +44,8 @@ def run_keys(arguments: argparse.Namespace, settings: Settings) -> None:
         _show(settings, as_json=arguments.json)
     elif arguments.action == "rotate-store":
         _rotate(settings, dry_run=arguments.dry_run)
+    elif arguments.action == "rotate-signing":
+        rotate_signing(settings, at_once=arguments.now, yes=arguments.yes, dry_run=arguments.dry_run)
     else:
         _move(settings, arguments.uri, dry_run=arguments.dry_run)
 

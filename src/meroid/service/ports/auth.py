@@ -39,7 +39,8 @@ class RootKeyRecord:
 class TokenKeyRecord:
     """What the wire calls a client key: tokens minted under a root key, revocable as one.
 
-    `context_id` and `executor` are both set (bound) or both empty (unbound).
+    `context_id` and `executor` are both set (bound) or both empty (unbound). After `expires_at` (`None`:
+    never) its tokens are refused.
     """
 
     client_id: str
@@ -52,6 +53,7 @@ class TokenKeyRecord:
     node_url: str | None
     created_at: int
     revoked_at: int | None = None
+    expires_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +163,10 @@ class AuthRecords(Protocol):
         """Replace what the method checks against; false if it isn't `old` any more, or the key is revoked."""
         ...
 
+    def set_root_permissions(self, key_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a root key grants; false if it is unknown or revoked."""
+        ...
+
     def revoke_root_key(self, key_id: str, *, at: int) -> bool:
         """Revoke a root key; false if it is unknown or revoked already. Its clients fall with it on use."""
         ...
@@ -171,6 +177,18 @@ class AuthRecords(Protocol):
     def token_key(self, client_id: str) -> TokenKeyRecord | None: ...
     def token_keys(self, account_id: AccountId | None = None) -> Sequence[TokenKeyRecord]:
         """Token keys, revoked ones included, oldest first; of one account if it is given."""
+        ...
+
+    def silent_token_keys(self, account_id: AccountId | None = None) -> frozenset[str]:
+        """Ids of token keys without a live family: their tokens ended with a log-in, a password or the account."""
+        ...
+
+    def last_token_end(self, *, created_by: int, after: int) -> int | None:
+        """The latest `expires_at` behind `after`, of live token keys that were made by then; nothing if there is none."""
+        ...
+
+    def set_token_permissions(self, client_id: str, permissions: Sequence[str]) -> bool:
+        """Replace what a token key grants; false if it is unknown or revoked."""
         ...
 
     def revoke_token_key(self, client_id: str, *, at: int) -> bool:
@@ -230,6 +248,9 @@ class AuthRecords(Protocol):
         ...
 
     def retire_signing_key(self, kid: str, *, at: int) -> bool: ...
+    def forget_signing_key(self, kid: str) -> bool:
+        """Remove a retired signing key; false if it is unknown or in use (then nothing changes)."""
+        ...
 
     # Failed attempts
 
