@@ -92,9 +92,12 @@ def stretch(phrase: Secret) -> Secret:
     return Secret(hashlib.pbkdf2_hmac("sha512", phrase.reveal(), _SALT, _ROUNDS))
 
 
-def places_to_confirm(phrase: Secret, count: int = 3) -> tuple[int, ...]:
-    """Numbers of words to ask for, from 1 and in order, so that who wrote the phrase down shows it."""
-    places = range(1, len(phrase.reveal().split()) + 1)
+def places_to_confirm(phrase: Secret, count: int = 3, *, behind: int = 0) -> tuple[int, ...]:
+    """Numbers of words to ask for, from 1 and in order, so that who wrote the phrase down shows it.
+
+    `behind` leaves out the first words: those of a share are the same in all shares of its set.
+    """
+    places = range(1 + behind, len(phrase.reveal().split()) + 1)
     return tuple(sorted(secrets.SystemRandom().sample(places, count)))
 
 

@@ -43,6 +43,13 @@ class NeedsCosignersError(ForbiddenError):
     next_step = "draft the entry, have the others sign it, and put it together: merod account draft, sign, assemble"
 
 
+class NoLaterEntryError(ConflictError):
+    """A copy of the log has nothing that isn't here, so it says nothing about later entries."""
+
+    code = "key_log_not_later"
+    next_step = "take the copy from the device that was used last, or say that there is no later entry: --is-latest"
+
+
 class OtherKeyLogError(ConflictError):
     """A copy of the log doesn't go on from the one that is here."""
 
@@ -177,6 +184,7 @@ class KeyLogs:
 
         Raises:
             OtherKeyLogError: it isn't this account's, or lacks entries that are here.
+            NoLaterEntryError: it has no further entry.
             IntegrityError: it doesn't hold.
         """
         later = tuple(entries)
@@ -186,6 +194,8 @@ class KeyLogs:
             here = tx.accounts.key_log(account_id)
             if log.account_id != account_id or [*later[: len(here)]] != [*here]:
                 raise OtherKeyLogError("the copy doesn't go on from the log that is here")
+            if len(later) == len(here):
+                raise NoLaterEntryError("the copy has no entry that isn't here already")
             for place, entry in enumerate(later[len(here) :], start=len(here)):
                 tx.accounts.append_key_log(account_id, place, entry)
             return self._settled(tx, account_id)

@@ -132,6 +132,7 @@ def _answer_account(session: Session, body: object) -> None:
         ["Devices", ", ".join(str(each) for each in items_at(log, "devices")) or "-"],
         ["This device", str(number_at(account, "device"))],
         ["Root keys", str(number_at(account, "rootKeys"))],
+        ["Delegations", ", ".join(str(each) for each in items_at(log, "delegations")) or "-"],
         ["Key log", f"{number_at(log, 'length')} entries"],
     ]
     session.output.answer(body, Table(["Account", "Value"], rows))

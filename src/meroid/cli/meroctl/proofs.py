@@ -12,6 +12,7 @@ from meroid.account.certificate import (
 from meroid.account.key_log import verify_key_log
 from meroid.account.key_log_text import parse_key_log_text
 from meroid.account.proof import IdentityProof, parse_proof_text, verify_proof
+from meroid.account.sheet import date_of
 from meroid.cli.meroctl.ages import span_ms
 from meroid.cli.meroctl.files import deliver, read_text
 from meroid.cli.meroctl.refusals import BadArgumentError
@@ -104,9 +105,11 @@ def _show_certificate(session: Session, certificate: DelegationCertificate) -> N
 
 def _show(session: Session, title: str, facts: Mapping[str, object]) -> None:
     shown = {name: value for name, value in facts.items() if value is not None}
-    rows = [[name.replace("_", " "), _text(value)] for name, value in shown.items()]
+    rows = [[name.replace("_", " "), _text(name, value)] for name, value in shown.items()]
     session.output.answer(facts, Table([title, "Value"], rows))
 
 
-def _text(value: object) -> str:
+def _text(name: str, value: object) -> str:
+    if name == "expires_at" and isinstance(value, int):
+        return f"{date_of(value)} UTC"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

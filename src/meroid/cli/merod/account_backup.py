@@ -3,6 +3,7 @@
 import argparse
 import re
 from pathlib import Path
+from typing import Final
 
 from meroid.account.backup import backup_text, seal_backup
 from meroid.account.seed import Seed
@@ -16,6 +17,9 @@ from meroid.errors import InvalidInputError
 from meroid.keys.signer import Secret
 from meroid.vault.private_file import write_private
 from meroid.vault.sheet_pdf import render_pdf
+
+_COMMON_WORDS: Final = 4
+"""The first words of a share tell its set and its place; they are alike in all of them."""
 
 
 class BadSharesError(InvalidInputError):
@@ -115,6 +119,7 @@ class _Backup:
                 "Write it down on a sheet of its own.",
                 words,
                 asked=2,
+                behind=_COMMON_WORDS,
             )
         self._note()
         print(f"The {count} shares are confirmed. Keep each in another place.")

@@ -18,6 +18,7 @@ def settle_log(arguments: argparse.Namespace, settings: Settings) -> None:
     Raises:
         FileTakenError, FileUnwritableError: the copy can't be written.
         OtherKeyLogError: the copy doesn't go on from the log that is here.
+        NoLaterEntryError: it has no further entry.
         NotConfirmedError: nobody said yes.
         IntegrityError: the copy doesn't hold.
     """

@@ -54,8 +54,8 @@ def need_terminal() -> None:
         raise NoTerminalError("secret words are shown and typed on a terminal only")
 
 
-def show_words(title: str, words: Secret, *, asked: int = 3) -> None:
-    """Show words once, wipe them from the screen, and have some of them confirmed.
+def show_words(title: str, words: Secret, *, asked: int = 3, behind: int = 0) -> None:
+    """Show words once, wipe them from the screen, and have some of those `behind` the first ones confirmed.
 
     Raises:
         PhraseNotConfirmedError: a word was another one.
@@ -67,7 +67,7 @@ def show_words(title: str, words: Secret, *, asked: int = 3) -> None:
         _line("Press Enter when you have written them down; they are wiped from the screen then. ")
     finally:  # also after Ctrl-C
         wipe_screen()
-    places = places_to_confirm(words, asked)
+    places = places_to_confirm(words, asked, behind=behind)
     confirm_phrase(words, {place: _line(f"Word {place}: ") for place in places})
 
 
