@@ -249,9 +249,10 @@ class ContextService:
         replica = self._replicas.find(context_id)
         if replica is None:
             return False
-        members = {key for key in replica.ledger.state.members if replica.noticed(key) is None}
+        held = replica.ledger.state.members  # looked up once: an operation that comes meanwhile makes another state
         keys = [principal.bound_executor] if principal.bound_executor else self._own_keys(principal, context_id)
-        return any(key in members and replica.ledger.state.members[key].may(Capability.READ) for key in keys)
+        here = (held[key] for key in keys if key in held and replica.noticed(key) is None)
+        return any(member.may(Capability.READ) for member in here)
 
     def account_of(self, key: PublicKey) -> AccountId | None:
         """The account of this node that a client key belongs to."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from tests.node_world import World, eventually
 from tests.served_node import network, served_node
 from tests.trouble import trouble_bytecode
 
+from meroid.ledger.ledger import Ledger
 from meroid.service.authorship import MembershipEndedError
 from meroid.service.catching_up import NobodyAnsweredError
 
@@ -54,6 +57,21 @@ def test_who_was_removed_hears_it_from_a_sync(world: World) -> None:
 
     with pytest.raises(MembershipEndedError):
         two.running.contexts.sync(two.me, context)
+
+
+def test_who_is_removed_while_it_is_asked_whether_it_reads_gets_an_answer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = world.machine("one")
+    context, founder = one.create(one.install())
+    state = one.running.replicas.get(context).ledger.state
+    gone = replace(state, members={})
+    states = itertools.chain([state], itertools.repeat(gone))
+    monkeypatch.setattr(Ledger, "state", property(lambda _: next(states)))
+
+    assert one.running.contexts.may_read(one.me, context)
+    assert not one.running.contexts.may_read(one.me, context)
+    assert founder in state.members
 
 
 def test_over_http_a_sync_says_null_or_why_not(tmp_path: Path) -> None:
