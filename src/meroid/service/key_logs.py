@@ -6,14 +6,11 @@ have later entries elsewhere, and an entry added to it would fork it; so nothing
 says that the log is the latest, or gives a later one.
 """
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
 
 from meroid.account.account_state import VerifiedKeyLog
 from meroid.account.changes import Change, DeviceClaim, RootKeyBinding, RootKeyRemoval
 from meroid.account.key_log import EntryDraft, extend_key_log, verify_key_log
-from meroid.account.key_log_entry import KeyLogEntry
 from meroid.account.root_key import NEAR_WALLET, root_key_identifier, root_key_salt
 from meroid.account.seed import Seed
 from meroid.account.succession import SeedNotOfAccountError, rotate, seed_generation
@@ -25,8 +22,7 @@ from meroid.service.keyring import KeyRing, NotYourIdentityError
 from meroid.service.ports.accounts import AccountRecord
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.ports.store import Store, Transaction
-
-_LOGS_KEPT: Final = 64
+from meroid.service.verified_logs import VerifiedLogs
 
 
 class KeyLogUnsettledError(ConflictError):
@@ -63,8 +59,7 @@ class KeyLogs:
     def __init__(self, store: Store, keys: KeyRing) -> None:
         self._store = store
         self._keys = keys
-        self._verified: dict[AccountId, VerifiedKeyLog] = {}
-        self._lock = threading.Lock()
+        self._verified = VerifiedLogs()
 
     def read(self, account_id: AccountId) -> VerifiedKeyLog:
         """The log of an account as it is here.
@@ -80,16 +75,10 @@ class KeyLogs:
         Raises:
             NotYourIdentityError: the account isn't on this node.
         """
-        entries = tx.accounts.key_log(account_id)
-        if not entries:
+        log = self._verified.within(tx, account_id)
+        if log is None:
             raise NotYourIdentityError("this account has no key log on this node")
-        known = self._verified.get(account_id)
-        if known is None or not _is_beginning(known, entries):  # else a transaction that failed left it here
-            known = verify_key_log(entries)
-        for entry in entries[known.length :]:
-            known = extend_key_log(known, entry)
-        self._keep(known)
-        return known
+        return log
 
     def entries(self, account_id: AccountId) -> Sequence[bytes]:
         """The bytes of a log, the inception first."""
@@ -261,21 +250,10 @@ class KeyLogs:
         gone = {_binding(seed, each).identifier for each in records if not _lives(each)} - live.keys()
         yield from (RootKeyRemoval(identifier=each) for each in sorted(gone) if each in state.root_keys)
 
-    def _keep(self, log: VerifiedKeyLog) -> None:
-        with self._lock:
-            self._verified.pop(log.account_id, None)
-            self._verified[log.account_id] = log
-            while len(self._verified) > _LOGS_KEPT:
-                self._verified.pop(next(iter(self._verified)))
-
 
 def _check_settled(account: AccountRecord) -> None:
     if account.log_unsettled_at is not None:
         raise KeyLogUnsettledError("the key log may have later entries on another device")
-
-
-def _is_beginning(log: VerifiedKeyLog, entries: Sequence[bytes]) -> bool:
-    return log.length <= len(entries) and KeyLogEntry.parse(entries[log.length - 1]).entry_id == log.head
 
 
 def _lives(record: RootKeyRecord) -> bool:

@@ -1,7 +1,8 @@
 """Coming back with restored keys: find the contexts, fetch what was signed since, then rotate (`design.md` §4).
 
 A restored key signs no operation until a member showed what it had signed before; then it is rotated at
-once, and its next key goes on. So a backup never forks a chain, however old it is.
+once, and its next key goes on. So a backup forks no chain, however old it is, as long as a member who knows
+the chain is heard (decision 0017 says what that leaves open).
 """
 
 import json

@@ -17,7 +17,7 @@ _Address = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 
 
 class ProveBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """`POST /account/prove`; the context is named in the proof only if `show_context` says so."""
+    """`POST /account/prove`; the proof names the context only where the body does."""
 
     client_key: PublicKey
     audience: _Text
