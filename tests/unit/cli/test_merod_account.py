@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -67,6 +68,12 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._ours, text.encode() + b"\n")
 
+    def interrupt(self) -> None:
+        """Press Ctrl-C until it is heard: one that comes between prompt and read waits for the next key."""
+        while not select.select([self._ours], [], [], 0)[0]:
+            self.process.send_signal(signal.SIGINT)
+            select.select([self._ours], [], [], 1)
+
     def end_of_file(self) -> None:
         os.write(self._ours, b"\x04")
 
@@ -119,7 +126,7 @@ def test_words_on_the_screen_are_wiped_whatever_is_typed(settings: Settings, key
     terminal = Terminal(settings.home.parent, "backup")
     terminal.until("Press Enter")
     if key == "ctrl-c":
-        terminal.process.send_signal(signal.SIGINT)
+        terminal.interrupt()
     else:
         terminal.end_of_file()
 
@@ -208,7 +215,7 @@ def test_ctrl_c_wipes_the_words_from_the_screen(settings: Settings) -> None:
     terminal = Terminal(settings.home.parent, "backup")
     terminal.until("Press Enter")
 
-    terminal.process.send_signal(signal.SIGINT)
+    terminal.interrupt()
 
     assert terminal.end() != 0
     assert "\x1b[3J" in terminal.seen.partition("Press Enter")[2]
