@@ -78,16 +78,20 @@ def test_a_next_step_names_settings_that_exist() -> None:
 def test_every_setting_is_told() -> None:
     told = text("settings.md")
     keys = set()
-    for node in ast.walk(ast.parse((ROOT / "src/meroid/config.py").read_text("utf-8"))):
+    sources = [path.read_text("utf-8") for path in sorted((ROOT / "src/meroid/config").glob("*.py"))]
+    readers = re.compile(r"(table|texts)_in|_lifetime")
+    for node in (each for source in sources for each in ast.walk(ast.parse(source))):
         match node:
-            case ast.Call(func=ast.Name(id="_table" | "_texts"), args=[_, ast.Constant(value=str() as key)]):
+            case ast.Call(func=ast.Name(id=name), args=[_, ast.Constant(value=str() as key), *_]) if readers.fullmatch(
+                name
+            ):
                 keys.add(key)
             case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str() as key), *_]):
                 keys.add(key)
             case _:
                 pass
 
-    assert {"key_store", "auth_mode", "nodes", "mdns"} <= keys
+    assert {"key_store", "auth_mode", "nodes", "mdns", "access_token_expiry"} <= keys
     assert [key for key in keys if not re.search(rf"`(?:\w+\.)*{key}(?:\.\w+)*`", told)] == []
 
 

@@ -25,7 +25,7 @@ def node(tmp_path: Path) -> Iterator[Node]:
 
 
 def test_the_set_up_code_lies_in_its_file_as_a_person_types_it(node: Node) -> None:
-    code = node.renew_setup_code()
+    code = node.auth.renew_setup_code()
 
     assert code is not None
     text = node.settings.setup_code_file.read_text("ascii").strip()
@@ -35,7 +35,7 @@ def test_the_set_up_code_lies_in_its_file_as_a_person_types_it(node: Node) -> No
 
 
 def test_once_somebody_owns_the_node_the_file_of_the_set_up_code_is_gone(node: Node) -> None:
-    node.renew_setup_code()
+    node.auth.renew_setup_code()
     assert node.settings.setup_code_file.exists()
     proof = {"username": "ann", "password": "correct horse battery"}
 

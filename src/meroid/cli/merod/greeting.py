@@ -32,7 +32,7 @@ def greet(node: "Node") -> None:
 
 
 def _first_owner(node: "Node") -> Iterable[str]:
-    code = node.renew_setup_code()
+    code = node.auth.renew_setup_code()
     if code is None:
         return []
     where = node.settings.setup_code_file

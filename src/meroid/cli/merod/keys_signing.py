@@ -18,7 +18,7 @@ def rotate_signing(settings: Settings, *, at_once: bool, yes: bool, dry_run: boo
 
     vaulted = open_vaulted(settings, make=False, ask=ask_on_terminal())
     try:
-        keys = token_signing_keys(vaulted)
+        keys = token_signing_keys(vaulted, settings.auth)
         at = SystemClock().now_ms()
         until = "no more" if at_once else f"until {_day(keys.verifies_until(at))}"
         if dry_run:

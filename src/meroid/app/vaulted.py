@@ -1,0 +1,37 @@
+"""What opens with the store key: database, seeds, sealed secrets."""
+
+from dataclasses import dataclass
+
+from meroid.config import Settings
+from meroid.custody.starting import take_store_key
+from meroid.keys.signer import Ask
+from meroid.store.sqlite import SqliteStore
+from meroid.vault.sealed_secrets import SecretBox
+from meroid.vault.seeds import SeedVault
+
+
+@dataclass(frozen=True, slots=True)
+class Vaulted:
+    """What opens with the store key."""
+
+    store: SqliteStore
+    seeds: SeedVault
+    box: SecretBox
+
+
+def open_vaulted(settings: Settings, *, make: bool, ask: Ask | None = None) -> Vaulted:
+    """Open the store with the key from the key store; `make` makes both where there are none yet.
+
+    What was interrupted is finished first: a rotation of the store key, a move of it.
+
+    Args:
+        settings: those of the node.
+        make: make key and database of a new node.
+        ask: asks a person for the PIN of a token.
+
+    Raises:
+        MeroidError: as `take_store_key` and `SqliteStore` say.
+    """
+    key, lock = take_store_key(settings, make=make, ask=ask)
+    seeds = SeedVault(key)
+    return Vaulted(SqliteStore(settings.database, seeds.database_key(), lock=lock), seeds, SecretBox(key))
