@@ -183,7 +183,7 @@ def test_no_address_gets_into_a_token_that_atob_could_not_read(world: World, add
 
     for token in (*minted.values(), *logged_in.values()):
         if token:
-            assert claims(token).keys() <= BOUND | UNBOUND
+            assert claims(token).keys() <= BOUND | UNBOUND | {"node_url"}
 
 
 def test_anyone_verifies_a_token_with_the_published_key_and_no_other_token_verifies(world: World) -> None:

@@ -75,7 +75,9 @@ class AuthServices:
         )
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
         proofs = Proofs(self.store, self._methods(auth.near), challenges)
-        self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code, settle=settle)
+        self.login = LoginService(
+            self.store, self.tokens, proofs, self._drop_setup_code, settle=settle, bind_to_node=auth.bind_logins
+        )
         self.root_keys = RootKeyService(self.store, proofs, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)

@@ -106,6 +106,7 @@ class RunningNode:
                 allowed_origins=settings.allowed_origins,
                 allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
+                node_host=settings.auth.node_host,
             ),
         )
 

@@ -14,6 +14,7 @@ from meroid.config.toml_values import table_in
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _SHORTEST_S: Final = 60
 _LONGEST_S: Final = 365 * 24 * 3_600
 
@@ -44,12 +45,16 @@ class AuthSettings:
         access_s: lifetime of access tokens, seconds: `jwt.access_token_expiry`.
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
+        node_host: the host that tokens for one node are compared with, whatever requests name: `jwt.node_host`.
+        bind_logins: whether a log-in is good at the host of its client's address only: `jwt.bind_logins`.
     """
 
     issuer: str = "meroid"
     access_s: int = DEFAULT_ACCESS_S
     refresh_s: int = DEFAULT_REFRESH_S
     near: NearSettings = NearSettings()
+    node_host: str | None = None
+    bind_logins: bool = False
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -71,6 +76,8 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         access_s=_lifetime(jwt, "access_token_expiry", DEFAULT_ACCESS_S),
         refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
         near=_near(table_in(merged, "near")),
+        node_host=_node_host(jwt),
+        bind_logins=_switch(jwt, "bind_logins"),
     )
 
 
@@ -90,6 +97,20 @@ def _lifetime(table: Mapping[str, Any], key: str, otherwise: int) -> int:
     value = table.get(key, otherwise)
     if not isinstance(value, int) or isinstance(value, bool) or not _SHORTEST_S <= value <= _LONGEST_S:
         raise BadConfigError(f"jwt.{key} is a number of seconds from {_SHORTEST_S} to {_LONGEST_S}")
+    return value
+
+
+def _node_host(jwt: Mapping[str, Any]) -> str | None:
+    value = jwt.get("node_host", "")
+    if not isinstance(value, str) or (value and not _HOST.fullmatch(value)):
+        raise BadConfigError("jwt.node_host is a host name or an IP address, without a port")
+    return value.lower() or None
+
+
+def _switch(jwt: Mapping[str, Any], key: str) -> bool:
+    value = jwt.get(key, False)
+    if not isinstance(value, bool):
+        raise BadConfigError(f"jwt.{key} is true or false")
     return value
 
 

@@ -23,12 +23,14 @@ class HttpSettings:
         allowed_origins: origins of web pages, exact; none means every one in embedded mode and
             only those on loopback in proxy mode.
         allowed_hosts: host names beside the loopback ones, in proxy mode.
-        trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
+        trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Host` are believed.
+        node_host: the host that tokens for one node are compared with, in the place of the one that a request names.
     """
 
     allowed_origins: Sequence[str] = ()
     allowed_hosts: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
+    node_host: str | None = None
 
 
 class HttpApplication:
@@ -51,7 +53,9 @@ class HttpApplication:
         chosen = settings or HttpSettings()
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
+        self._app: ASGIApp = Dispatcher(
+            self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies, node_host=chosen.node_host)
+        )
         strict = guard.trusts_everybody
         self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
         if strict:

@@ -4,6 +4,7 @@ from typing import Final
 
 from meroid import __version__
 from meroid.access.principal import Principal
+from meroid.auth.node_binding import WrongNodeError, check_node
 from meroid.errors import UnauthenticatedError
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import bearer_of
@@ -69,7 +70,7 @@ class AuthApi:
     def refresh(self, request: ApiRequest) -> ApiResponse:
         """Exchange a refresh token; early is fine."""
         body = request.json(shapes.RefreshBody)
-        return _pair(self._tokens.refresh(body.access_token, body.refresh_token, request.at))
+        return _pair(self._tokens.refresh(body.access_token, body.refresh_token, request.at, host=request.peer.node))
 
     def logout(self, request: ApiRequest) -> ApiResponse:
         """End the log-ins behind the bearer and the refresh token; also when they have expired or ended."""
@@ -87,7 +88,8 @@ class AuthApi:
             bearer = shapes.forwarded_token(request.headers.get("x-forwarded-uri", "")) or ""
         try:
             principal = self._gate.admit(bearer or None, request.at)
-        except UnauthenticatedError as error:
+            check_node(principal.node_url, request.peer.node)
+        except (UnauthenticatedError, WrongNodeError) as error:
             text = shapes.validation_text(error.code, error.reason)
             return ApiResponse.refusal(error, Envelope.AUTH, guarded=True, text=text)
         return ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=identified(principal))

@@ -7,6 +7,7 @@ from urllib.parse import parse_qsl, urlencode
 from meroid.access.decide import Resource
 from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
+from meroid.auth.node_binding import check_node
 from meroid.http.routes import Needs, Public, Requires
 from meroid.ids import BadIdError
 from meroid.wire.faults import BadPathError
@@ -37,17 +38,20 @@ class Guard:
         """True in `proxy` mode."""
         return self._own_principal is not None
 
-    def admit(self, needs: Needs, bearer: str | None, params: Mapping[str, str], at: int) -> Principal | None:
-        """The principal of a request, or nobody on a public route. Blocks: it may read the store.
+    def admit(
+        self, needs: Needs, bearer: str | None, params: Mapping[str, str], at: int, *, host: str | None
+    ) -> Principal | None:
+        """The principal of a request to a host, or nobody on a public route. Blocks: it may read the store.
 
         Raises:
             UnauthenticatedError: no valid token.
-            ForbiddenError: valid, but without the permission that the route requires.
+            ForbiddenError: valid, but for another node, or without the permission that the route requires.
             BadPathError: a path parameter is no id of its kind.
         """
         if isinstance(needs, Public):
             return None
         principal = self._own_principal() if self._own_principal else self._gate.admit(bearer, at)
+        check_node(principal.node_url, host)
         if isinstance(needs, Requires):
             self._gate.authorise(principal, needs.permission, _resource(needs, params))
         return principal

@@ -9,6 +9,7 @@ from meroid.access.permissions import ADMIN, narrow, parse_permissions
 from meroid.auth.challenge import Challenge
 from meroid.auth.first_owner import Peer, is_direct
 from meroid.auth.methods import Enrolment, LoginAttempt, LoginMethod, VerifiedLogin, WrongCredentialsError
+from meroid.auth.node_binding import origin_of
 from meroid.auth.setup_code import check_setup_code, new_setup_code, setup_code_hash
 from meroid.auth.throttle import Failures, check_throttle
 from meroid.auth.tokens import new_id
@@ -107,10 +108,11 @@ class OfferedChallenge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Opening:
-    """A claim with the permissions that its log-in asks for; `None` for all."""
+    """A claim with the permissions that its log-in asks for (`None` for all) and the node that its tokens are for."""
 
     claim: Claim
     narrowed_to: tuple[str, ...] | None
+    node_url: str | None
 
 
 class LoginService:
@@ -124,8 +126,14 @@ class LoginService:
         claimed: Callable[[], None] = lambda: None,
         *,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
+        bind_to_node: bool = False,
     ) -> None:
-        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them."""
+        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them.
+
+        With `bind_to_node` a log-in whose client is named by an address is good at that host only: for a service that
+        makes the tokens of several nodes. A node alone signs for nobody else.
+        """
+        self._bind_to_node = bind_to_node
         self._store = store
         self._tokens = tokens
         self._proofs = proofs
@@ -153,6 +161,7 @@ class LoginService:
         opening = _Opening(
             claim=self._proofs.read(attempt, request.peer, at),
             narrowed_to=tuple(str(each) for each in asked) or None,
+            node_url=origin_of(request.client_name) if self._bind_to_node else None,
         )
         if not self._store.read(lambda tx: tx.auth.has_root_keys()):
             claimed = self._claim_node(opening, request.peer, at)
@@ -255,7 +264,7 @@ class LoginService:
         if made is None:
             return None
         self._claimed()
-        return self._tokens.pair(*made, at)
+        return self._tokens.pair(*made, at, node_url=opening.node_url)
 
     def _check_setup_code(self, attempt: LoginAttempt) -> None:
         code = attempt.provider_data.get(SETUP_CODE_FIELD)
@@ -271,7 +280,7 @@ class LoginService:
             verified = self._verify(opening.claim, root, at)
             opened = self._store.write(partial(self._succeed, opening=opening, seen=root, verified=verified, at=at))
             if opened is not None:
-                return self._tokens.pair(*opened, at)
+                return self._tokens.pair(*opened, at, node_url=opening.node_url)
         raise WrongCredentialsError("this proof opens no account here")
 
     def _verify(self, claim: Claim, root: RootKeyRecord | None, at: int) -> VerifiedLogin:
