@@ -9,6 +9,7 @@ import structlog
 from meroid.access.principal import Principal
 from meroid.app.node import Node
 from meroid.app.vaulted import open_vaulted
+from meroid.clock import SystemClock
 from meroid.config import Settings
 from meroid.errors import MeroidError
 from meroid.http.accounts_api import AccountsApi
@@ -23,6 +24,7 @@ from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.links_api import LinksApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
+from meroid.http.tls import TlsListener
 from meroid.ids import AccountId, OperationId
 from meroid.keys.signer import Ask
 from meroid.ledger.operation import VerifiedOperation
@@ -159,6 +161,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         MeroidError: an address is taken, the store or the key store doesn't open.
     """
     with contextlib.ExitStack() as stack:
+        tls = TlsListener(settings.tls.cert, settings.tls.key, SystemClock()) if settings.tls is not None else None
         sockets = bind(settings.listen)
         for each in sockets:
             stack.callback(each.close)
@@ -173,7 +176,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         stack.callback(running.close)
         running.start()
         announce(node)
-        HttpServer(running.application, sockets).run()
+        HttpServer(running.application, sockets, tls).run()
 
 
 def _endpoint(address: tuple[str, int]) -> str:

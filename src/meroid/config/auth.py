@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from meroid import limits
 from meroid.config.errors import BadConfigError
 from meroid.config.toml_values import table_in
 
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
+DEFAULT_BODY: Final = 1024 * 1024
+_SMALLEST_BODY: Final = 64 * 1024  # the largest things that honest clients send have a few kB
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _SHORTEST_S: Final = 60
@@ -46,6 +49,7 @@ class AuthSettings:
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
         node_host: the host that tokens for one node are compared with, whatever requests name: `jwt.node_host`.
+        max_body: most bytes of a body that its routes take: `security.max_body_size`.
         bind_logins: whether a log-in is good at the host of its client's address only: `jwt.bind_logins`.
     """
 
@@ -55,6 +59,7 @@ class AuthSettings:
     near: NearSettings = NearSettings()
     node_host: str | None = None
     bind_logins: bool = False
+    max_body: int = DEFAULT_BODY
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -78,6 +83,7 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         near=_near(table_in(merged, "near")),
         node_host=_node_host(jwt),
         bind_logins=_switch(jwt, "bind_logins"),
+        max_body=_body_size(table_in(merged, "security")),
     )
 
 
@@ -97,6 +103,14 @@ def _lifetime(table: Mapping[str, Any], key: str, otherwise: int) -> int:
     value = table.get(key, otherwise)
     if not isinstance(value, int) or isinstance(value, bool) or not _SHORTEST_S <= value <= _LONGEST_S:
         raise BadConfigError(f"jwt.{key} is a number of seconds from {_SHORTEST_S} to {_LONGEST_S}")
+    return value
+
+
+def _body_size(security: Mapping[str, Any]) -> int:
+    value = security.get("max_body_size", DEFAULT_BODY)
+    most = limits.JSON_BODY.value
+    if not isinstance(value, int) or isinstance(value, bool) or not _SMALLEST_BODY <= value <= most:
+        raise BadConfigError(f"security.max_body_size is a number of bytes from {_SMALLEST_BODY} to {most}")
     return value
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from meroid.config.auth import DEFAULT_AUTH, AuthSettings, auth_settings
 from meroid.config.errors import BadConfigError, NoSuchNodeError
+from meroid.config.tls import TlsFiles, tls_files
 from meroid.config.toml_values import quoted, quoted_list, table_in, texts_in
 
 CONFIG_FILE: Final = "config.toml"
@@ -31,6 +32,7 @@ class Settings:
         rotate_after_days: the age past which listings call a client key old; 0 for never.
         ignored: keys that are kept and mean nothing here.
         auth: those of the auth service, embedded or not.
+        tls: certificate and key of the HTTP listener; without them it speaks plain HTTP.
     """
 
     home: Path
@@ -47,6 +49,7 @@ class Settings:
     rotate_after_days: int = 90
     ignored: tuple[str, ...] = ()
     auth: AuthSettings = DEFAULT_AUTH
+    tls: TlsFiles | None = None
 
     @property
     def database(self) -> Path:
@@ -94,6 +97,7 @@ def load_settings(home: Path, name: str) -> Settings:
         rotate_after_days=_days(table_in(table, "identity"), "rotate_after_days", 90),
         ignored=tuple(key for key in _MEANINGLESS if key in table),
         auth=auth_settings(table_in(server, "embedded_auth"), table_in(table, "auth")),
+        tls=tls_files(server, home / name, prefix="server."),
     )
 
 

@@ -1,11 +1,13 @@
 """Listening sockets and the server that runs in this process."""
 
+import asyncio
 import contextlib
 import errno
 import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -16,6 +18,7 @@ from starlette.types import ASGIApp
 from meroid import limits
 from meroid.errors import ConflictError, InvalidInputError
 from meroid.http.protocol import BoundedHttpProtocol, BoundedSocketProtocol
+from meroid.http.tls import TlsListener
 
 _log: Final = structlog.get_logger("meroid.http")
 _BACKLOG: Final = 1024
@@ -104,9 +107,10 @@ class HttpServer:
     then returns; the caller closes the application and the store after that.
     """
 
-    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket]) -> None:
+    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket], tls: TlsListener | None = None) -> None:
+        """With `tls` every socket speaks TLS only; in the main thread SIGHUP has its files read anew."""
         self._sockets = list(sockets)
-        self._server = _Server(_config(app))
+        self._server = _Server(_config(app, tls), tls)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -127,9 +131,10 @@ class HttpServer:
         self._server.should_exit = True
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, tls: TlsListener | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
         http=BoundedHttpProtocol,
         ws=BoundedSocketProtocol,
         ws_max_size=_SOCKET_MESSAGE,
@@ -149,12 +154,19 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Uvicorn's server; after a signal it returns instead of letting the signal end the process."""
 
+    def __init__(self, config: uvicorn.Config, tls: TlsListener | None) -> None:
+        super().__init__(config)
+        self._tls = tls
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
         before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        if self._tls is not None:
+            reload = partial(asyncio.get_running_loop().call_soon_threadsafe, self._tls.reload)
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda _signal, _frame: reload())
         try:
             yield
         finally:
