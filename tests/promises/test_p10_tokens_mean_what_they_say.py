@@ -171,7 +171,7 @@ def test_bound_tokens_of_two_contexts_share_nothing_that_tells_the_person(world:
     one, two = (claims(pair["access_token"]) for pair in pairs)
 
     same = {name for name in one if one[name] == two[name]}
-    assert same <= {"iss", "aud", "iat", "exp", "token_type"}
+    assert same <= {"iss", "aud", "iat", "exp", "token_type", "node_url"}
     assert not {root["sub"], root["account_id"], root["jti"]} & {str(value) for value in (*one.values(), *two.values())}
     assert set(one["permissions"]) & set(two["permissions"]) == {"context:execute"}
 
