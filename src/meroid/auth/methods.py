@@ -42,7 +42,7 @@ class LoginAttempt:
     """What a caller sends to prove who it is; `provider_data` is the method's own.
 
     `challenge` is the one that the proof answers, checked already; methods that need none get none. `address` is the
-    group of addresses that it comes from, empty on the machine itself.
+    group of addresses that it comes from, empty where none is known.
     """
 
     method: str

@@ -24,7 +24,13 @@ from meroid.auth.methods import (
     WrongCredentialsError,
     text_field,
 )
-from meroid.auth.near_account import NearAccounts, NearRateLimitedError, check_full_access, parse_near_account
+from meroid.auth.near_account import (
+    AccessKey,
+    NearAccounts,
+    NearRateLimitedError,
+    check_full_access,
+    parse_near_account,
+)
 from meroid.auth.turns import TurnsPerAddress
 from meroid.keys.nep413 import BadNearSignatureError, Nep413Message, parse_near_key, parse_near_signature, verify_nep413
 from meroid.keys.public import PublicKey
@@ -72,6 +78,24 @@ class _Signed:
     recipient: str
     callback_url: str | None
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _InTurn:
+    """The chain, asked for one address: it can't take all the look-ups that there are."""
+
+    accounts: NearAccounts
+    turns: TurnsPerAddress
+    address: str
+
+    def access_key(self, account_id: str, key: PublicKey) -> AccessKey:
+        """As `NearAccounts` says."""
+        with self.turns.turn(self.address) as given:
+            if not given:
+                raise NearRateLimitedError(
+                    "too many NEAR accounts are being looked up for one address", retry_after_s=1
+                )
+            return self.accounts.access_key(account_id, key)
 
 
 class NearWalletLogin:
@@ -140,13 +164,9 @@ class NearWalletLogin:
         return VerifiedLogin(identifier=signed.account_id, verifier=certification_to_text(certification))
 
     def _check_account(self, signed: _Signed, attempt: LoginAttempt) -> None:
-        """Look the key up; one address can't take all the turns that there are."""
-        with self._turns.turn(attempt.address) as given:
-            if not given:
-                raise NearRateLimitedError(
-                    "too many NEAR accounts are being looked up for one address", retry_after_s=1
-                )
-            check_full_access(self._accounts, signed.account_id, signed.key)
+        """Find out that the key is a full-access key of the account."""
+        accounts = None if self._accounts is None else _InTurn(self._accounts, self._turns, attempt.address)
+        check_full_access(accounts, signed.account_id, signed.key)
 
     def _check_signature(self, signed: _Signed, challenge: Challenge) -> Nep413Message:
         """The message as it was signed: wallets put the callback URL in or leave it out."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Final
 
 FREE_OF_TURNS: Final = ""
-"""Who asks without an address, on the machine itself, isn't counted."""
+"""Who asks without an address, as for the first owner at `merod init`, isn't counted."""
 
 
 class TurnsPerAddress:
