@@ -140,7 +140,7 @@ class Supervisor:
         with _held_back():  # so that none is lost between the fork and the note of it
             process.start()
             place.process, place.since = process, now
-        _log.info("a worker answers", worker=place.number, pid=process.pid)
+        _log.info("a worker starts", worker=place.number, pid=process.pid)
 
     def _work(self, worker: Worker) -> None:
         """What a worker does; here it is the fork."""

@@ -217,8 +217,10 @@ def _shown(key: Key, layers: Layers) -> str:
     """A value for people; of addresses that may hold a key only the host, of key stores only the kind."""
     value = layers.values.get(key.name, key.default)
     match value:
+        case None if key.name == "cors.allow_all_origins":
+            return "false" if layers.values.get("cors.allowed_origins") else "true"
         case None:
-            return "-"
+            return "none"
         case bool():
             return "true" if value else "false"
         case int():
