@@ -16,7 +16,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from types import FrameType
@@ -70,7 +70,7 @@ class _Place:
     number: int
     process: ForkProcess | None = None
     since: float = 0.0
-    pause_s: float = field(default=0.0)
+    pause_s: float = 0.0
     again_at: float = 0.0
 
 

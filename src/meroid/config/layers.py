@@ -80,6 +80,8 @@ def read_layers(file: Path | None, environ: Mapping[str, str], keys: Iterable[Ke
     for name, raw in _flat(_read(file), "", known) if file is not None else ():
         key = known.get(name)
         if key is None:
+            if any(each.startswith(f"{name}.") for each in known):
+                raise BadConfigError(f"{name} is not a table")
             ignored.append(name)
             continue
         values[name], sources[name] = _checked(key, raw, name), f"file {file}"

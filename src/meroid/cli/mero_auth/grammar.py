@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from meroid import __version__
+from meroid.cli.merod.keys import add_keys
 
 DEFAULT_FILE: Final = "auth.toml"
 _ABOUT: Final = "Make and run the auth service alone, in front of one or many nodes, or of any service behind a proxy."
@@ -30,4 +31,7 @@ def parser() -> argparse.ArgumentParser:
     init.add_argument("--key-store", metavar="URI", help="where the store key lies: file:, env:, keyring:, pkcs11:")
     check = commands.add_parser("check", help="what it would run with, and where each setting comes from")
     check.add_argument("--json", action="store_true", help="print JSON")
+    add_keys(
+        commands.add_parser("keys", help="store key and token signing key, with the service stopped"), may_move=False
+    )
     return top

@@ -10,6 +10,7 @@ from typing import Final
 from meroid.cli.mero_auth.checking import check, warnings
 from meroid.cli.mero_auth.grammar import DEFAULT_FILE, parser
 from meroid.cli.mero_auth.greeting import greet
+from meroid.cli.merod.keys import run_keys
 from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.service import log_to_stderr, owner_password, print_refusal
 from meroid.config import BadConfigError, StandaloneSettings, load_standalone, write_standalone
@@ -30,6 +31,8 @@ def main() -> int:
             _init(arguments)
         elif arguments.command == "check":
             check(_load(arguments), as_json=arguments.json)
+        elif arguments.command == "keys":
+            run_keys(arguments, _load(arguments))
         else:
             _run(arguments)
     except MeroidError as error:
