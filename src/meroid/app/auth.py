@@ -125,19 +125,19 @@ class AuthServices:
             file.write(code.reveal() + b"\n")
         return code
 
-    def _methods(self, settings: AuthSettings) -> list[LoginMethod]:
-        near = settings.near
+    def _methods(self, auth: AuthSettings) -> list[LoginMethod]:
+        near = auth.near
         shown = NearNetwork(
             network=near.network, rpc_url=near.rpc or "", wallet_url=near.wallet_url, recipient=near.recipient
         )
         known: list[LoginMethod] = [
-            PasswordLogin(shortest=settings.shortest_password, longest=settings.longest_password),
+            PasswordLogin(),
             NearWalletLogin(NearRpc(near.rpc) if near.rpc is not None else None, shown),
             RecoveryPhraseLogin(AccountStates(self.store)),
             HardwareKeyLogin(),
             *([PasskeyLogin()] if find_spec("webauthn") else []),  # the extra `passkey`
         ]
-        return [each for each in known if each.name not in settings.methods_off]
+        return [each for each in known if each.name not in auth.methods_off]
 
     def _is_own_host(self, name: str) -> bool:
         return is_loopback_name(name) or name in self._own_hosts

@@ -47,6 +47,7 @@ class AuthService:
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
                 any_origin=settings.any_origin,
+                allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
             ),
         )
