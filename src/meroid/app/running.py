@@ -8,8 +8,8 @@ import structlog
 
 from meroid.access.principal import Principal
 from meroid.app.node import Node
+from meroid.app.tls import tls_listener
 from meroid.app.vaulted import open_vaulted
-from meroid.clock import SystemClock
 from meroid.config import Settings
 from meroid.errors import MeroidError
 from meroid.http.accounts_api import AccountsApi
@@ -24,7 +24,6 @@ from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.links_api import LinksApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
-from meroid.http.tls import TlsListener
 from meroid.ids import AccountId, OperationId
 from meroid.keys.signer import Ask
 from meroid.ledger.operation import VerifiedOperation
@@ -93,6 +92,7 @@ class RunningNode:
             store, self.replicas, keys, entry, self.replication, self.rotation, transport, clock, _trouble
         )
         self.accounts = AccountService(store, keys, node.key_logs, self.replicas)
+        self.housekeeping = node.auth.housekeeping(clock.now_ms)
         self.application = self._serve(own_account)
 
     def _serve(self, own_account: AccountId) -> HttpApplication:
@@ -139,6 +139,7 @@ class RunningNode:
         self.replication.start()
         self.returning.start()
         self.node.auth.recording.start()
+        self.housekeeping.start()
 
     def _synced(self, replica: Replica) -> None:
         self.returning.synced(replica)  # as below
@@ -150,6 +151,7 @@ class RunningNode:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
         self.node.auth.recording.close()
+        self.housekeeping.close()
         self.transport.close()
         self.returning.close()
         self.replication.close()
@@ -164,7 +166,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         MeroidError: an address is taken, the store or the key store doesn't open.
     """
     with contextlib.ExitStack() as stack:
-        tls = TlsListener(settings.tls.cert, settings.tls.key, SystemClock()) if settings.tls is not None else None
+        tls = tls_listener(settings.tls)
         sockets = bind(settings.listen)
         for each in sockets:
             stack.callback(each.close)

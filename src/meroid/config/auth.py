@@ -15,7 +15,7 @@ from meroid.config.toml_values import table_in
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
 DEFAULT_BODY: Final = 1024 * 1024
-_SMALLEST_BODY: Final = 64 * 1024  # the largest things that honest clients send have a few kB
+_SMALLEST_BODY: Final = 1024
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _SHORTEST_S: Final = 60
@@ -51,6 +51,7 @@ class AuthSettings:
         node_host: the host that tokens for one node are compared with, whatever requests name: `jwt.node_host`.
         max_body: most bytes of a body that its routes take: `security.max_body_size`.
         bind_logins: whether a log-in is good at the host of its client's address only: `jwt.bind_logins`.
+        methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
     """
 
     issuer: str = "meroid"
@@ -60,6 +61,7 @@ class AuthSettings:
     node_host: str | None = None
     bind_logins: bool = False
     max_body: int = DEFAULT_BODY
+    methods_off: frozenset[str] = frozenset()
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -84,6 +86,7 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         node_host=_node_host(jwt),
         bind_logins=_switch(jwt, "bind_logins"),
         max_body=_body_size(table_in(merged, "security")),
+        methods_off=_switched_off(table_in(merged, "providers")),
     )
 
 
@@ -126,6 +129,13 @@ def _switch(jwt: Mapping[str, Any], key: str) -> bool:
     if not isinstance(value, bool):
         raise BadConfigError(f"jwt.{key} is true or false")
     return value
+
+
+def _switched_off(table: Mapping[str, Any]) -> frozenset[str]:
+    for name, value in table.items():
+        if not isinstance(value, bool):
+            raise BadConfigError(f"providers.{name} is true or false")
+    return frozenset(name for name, value in table.items() if not value)
 
 
 def _near(table: Mapping[str, Any]) -> NearSettings:

@@ -22,12 +22,14 @@ class HttpSettings:
     Attributes:
         allowed_origins: origins of web pages, exact; none means every one in embedded mode and
             only those on loopback in proxy mode.
+        any_origin: whether every origin may in embedded mode where none is named.
         allowed_hosts: host names beside the loopback ones, in proxy mode.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Host` are believed.
         node_host: the host that tokens for one node are compared with, in the place of the one that a request names.
     """
 
     allowed_origins: Sequence[str] = ()
+    any_origin: bool = True
     allowed_hosts: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
     node_host: str | None = None
@@ -57,7 +59,9 @@ class HttpApplication:
         proxies = Proxies(chosen.trusted_proxies, node_host=chosen.node_host)
         self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch)
         strict = guard.trusts_everybody
-        self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
+        self._app = Cors(
+            self._app, origins=chosen.allowed_origins, any_origin=chosen.any_origin and not strict, strict=strict
+        )
         if strict:
             self._app = Hosts(self._app, allowed=chosen.allowed_hosts)
 

@@ -32,7 +32,8 @@ class AddressInUseError(ConflictError):
 
     code = "address_in_use"
     next_step = (
-        "stop the other process, or choose another port: `server.listen` in config.toml, or `merod init --server-port`"
+        "stop the other process, or choose another port: `server.listen` in config.toml, or `merod init --server-port`; "
+        "for mero-auth `listen_addr`, or `--bind`"
     )
 
 
@@ -40,7 +41,9 @@ class AddressNotOursError(InvalidInputError):
     """This machine has no such address, or the port isn't ours to take."""
 
     code = "address_not_ours"
-    next_step = "give an address of this machine and a port above 1023: `server.listen` in config.toml"
+    next_step = (
+        "give an address of this machine and a port above 1023: `server.listen` in config.toml, or `listen_addr`"
+    )
 
 
 def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
@@ -107,10 +110,21 @@ class HttpServer:
     then returns; the caller closes the application and the store after that.
     """
 
-    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket], tls: TlsListener | None = None) -> None:
-        """With `tls` every socket speaks TLS only; in the main thread SIGHUP has its files read anew."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        tls: TlsListener | None = None,
+        *,
+        stopped_by: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    ) -> None:
+        """With `tls` every socket speaks TLS only.
+
+        In the main thread, `stopped_by` are the signals that stop it, a second one at once, and SIGHUP has the files
+        of `tls` read anew.
+        """
         self._sockets = list(sockets)
-        self._server = _Server(_config(app, tls), tls)
+        self._server = _Server(_config(app, tls), tls, stopped_by)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -123,7 +137,7 @@ class HttpServer:
         return self._server.started and not self._server.should_exit
 
     def run(self) -> None:
-        """Serve in this thread; in the main thread, SIGINT and SIGTERM stop it, a second one at once."""
+        """Serve in this thread; signals stop it in the main thread."""
         self._server.run(sockets=self._sockets)
 
     def stop(self) -> None:
@@ -154,16 +168,17 @@ def _config(app: ASGIApp, tls: TlsListener | None) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Uvicorn's server; after a signal it returns instead of letting the signal end the process."""
 
-    def __init__(self, config: uvicorn.Config, tls: TlsListener | None) -> None:
+    def __init__(self, config: uvicorn.Config, tls: TlsListener | None, stopped_by: Sequence[signal.Signals]) -> None:
         super().__init__(config)
         self._tls = tls
+        self._stopped_by = stopped_by
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        before = {each: signal.signal(each, self.handle_exit) for each in self._stopped_by}
         if self._tls is not None:
             reload = partial(asyncio.get_running_loop().call_soon_threadsafe, self._tls.reload)
             before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda _signal, _frame: reload())
