@@ -17,6 +17,7 @@ from typing import Final, Literal
 from meroid.access.permissions import parse_permission
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
+from meroid.auth.node_binding import origin_of
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
 from meroid.keys.public import PublicKey
@@ -73,7 +74,8 @@ class UnsafeClaimError(InvalidInputError):
 class AccessClaims:
     """What an access token says. Times in seconds, as RFC 7519 has them.
 
-    `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones.
+    `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones. `node_url` is the origin of the
+    node that it is for, if it is for one.
     """
 
     subject: str
@@ -85,6 +87,7 @@ class AccessClaims:
     account_id: AccountId | None = None
     context_id: ContextId | None = None
     executor: PublicKey | None = None
+    node_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ class RefreshClaims:
     token_id: str
     issued_at: int
     expires_at: int
+    node_url: str | None = None
 
 
 def new_id() -> str:
@@ -141,6 +145,7 @@ class TokenIssuer:
         return read_challenge(self._key.sign(encode_claims(claims)), claims, issuer=self._issuer)
 
     def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
+        node = {} if claims.node_url is None else {"node_url": claims.node_url}
         return {
             "iss": self._issuer,
             "aud": self._audience,
@@ -149,6 +154,7 @@ class TokenIssuer:
             "iat": claims.issued_at,
             "jti": claims.token_id,
             "token_type": token_type,
+            **node,
         }
 
 
@@ -268,6 +274,7 @@ def _read_access(fields: Mapping[str, object]) -> AccessClaims:
             account_id=None if account is None else AccountId.parse(_id_text(account)),
             context_id=None if account is not None else ContextId.parse(_id_text(bound[0])),
             executor=None if account is not None else PublicKey.parse(_id_text(bound[1])),
+            node_url=common.node_url,
         )
     except BadIdError:
         raise InvalidTokenError("the token has a malformed id") from None
@@ -284,7 +291,17 @@ def _read_refresh(fields: Mapping[str, object]) -> RefreshClaims:
         token_id=token_id,
         issued_at=_time(fields, "iat"),
         expires_at=_time(fields, "exp"),
+        node_url=_node_url(fields),
     )
+
+
+def _node_url(fields: Mapping[str, object]) -> str | None:
+    value = fields.get("node_url")
+    if value is None:
+        return None
+    if not isinstance(value, str) or origin_of(value) != value:
+        raise InvalidTokenError("the token's node_url is no origin")
+    return value
 
 
 def _permissions(fields: Mapping[str, object]) -> tuple[str, ...]:
