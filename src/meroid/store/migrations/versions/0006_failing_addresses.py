@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008_failing_addresses"
+revision = "0006_failing_addresses"
 down_revision = "0005_audit_trail"
 branch_labels = None
 depends_on = None
