@@ -17,6 +17,7 @@ from meroid.auth.password import PasswordLogin
 from meroid.auth.setup_code import show_setup_code
 from meroid.chain.near_rpc import NearRpc
 from meroid.config import AuthSettings, NearSettings, Settings
+from meroid.http.audit_api import AuditApi
 from meroid.http.auth_api import AuthApi
 from meroid.http.health_api import Health
 from meroid.http.keys_api import KeysApi
@@ -28,6 +29,7 @@ from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.service.account_state import AccountStates
+from meroid.service.audit_reading import AuditService
 from meroid.service.auditing import Refusals
 from meroid.service.challenges import ChallengeService
 from meroid.service.gate import Gate
@@ -90,6 +92,7 @@ class AuthServices:
         self.root_keys = RootKeyService(self.store, proofs, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
+        self.audit = AuditService(self.store, signing)
 
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
@@ -97,6 +100,7 @@ class AuthServices:
             *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health, watch=self.watch).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
+            *AuditApi(audit=self.audit).endpoints(),
         ]
 
     def prepare(self, at: int) -> AccountId:

@@ -139,7 +139,7 @@ def test_passwords_permissions_and_root_keys(world: AuthWorld) -> None:
     assert last(world).details == {"added": "context:create", "removed": "context:list"}
 
     world.root_keys.remove(principal, str(principal.key_id), START, force=True)
-    assert last(world).action is Action.ROOT_KEY_REMOVE
+    assert last(world).action == Action.ROOT_KEY_REMOVE
     assert last(world).details["minted_keys"] == "1"
 
 
