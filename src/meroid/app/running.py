@@ -21,6 +21,7 @@ from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.links_api import LinksApi
+from meroid.http.metrics_api import MetricsApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, OperationId
@@ -98,9 +99,16 @@ class RunningNode:
         settings = self.node.settings
         embedded = settings.auth_mode == "embedded"
         own_principal: Callable[[], Principal] = lambda: Principal.node(own_account)  # noqa: E731  # named by its use
+        guard = Guard(self.node.gate, own_principal=None if embedded else own_principal)
+        metrics = MetricsApi(
+            guard=guard,
+            counts=self.node.auth.audit.counts,
+            tally=lambda: self.application.tally,
+            wide_open=settings.auth.metrics_open,
+        )
         return HttpApplication(
-            self._endpoints(embedded=embedded),
-            guard=Guard(self.node.gate, own_principal=None if embedded else own_principal),
+            [*self._endpoints(embedded=embedded), *metrics.endpoints(embedded=embedded)],
+            guard=guard,
             clock=self.node.clock,
             watch=self.node.auth.watch,
             settings=HttpSettings(

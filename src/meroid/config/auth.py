@@ -44,12 +44,14 @@ class AuthSettings:
         access_s: lifetime of access tokens, seconds: `jwt.access_token_expiry`.
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
+        metrics_open: whether everybody may read `/metrics`: `metrics.open`.
     """
 
     issuer: str = "meroid"
     access_s: int = DEFAULT_ACCESS_S
     refresh_s: int = DEFAULT_REFRESH_S
     near: NearSettings = NearSettings()
+    metrics_open: bool = False
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -71,6 +73,7 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         access_s=_lifetime(jwt, "access_token_expiry", DEFAULT_ACCESS_S),
         refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
         near=_near(table_in(merged, "near")),
+        metrics_open=_metrics_open(table_in(merged, "metrics")),
     )
 
 
@@ -90,6 +93,13 @@ def _lifetime(table: Mapping[str, Any], key: str, otherwise: int) -> int:
     value = table.get(key, otherwise)
     if not isinstance(value, int) or isinstance(value, bool) or not _SHORTEST_S <= value <= _LONGEST_S:
         raise BadConfigError(f"jwt.{key} is a number of seconds from {_SHORTEST_S} to {_LONGEST_S}")
+    return value
+
+
+def _metrics_open(table: Mapping[str, Any]) -> bool:
+    value = table.get("open", False)
+    if not isinstance(value, bool):
+        raise BadConfigError("metrics.open is true or false")
     return value
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Guard, Watch, bearer_of, split_query_token
 from meroid.http.peers import Proxies
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
+from meroid.http.tally import NO_ROUTE, Tally
 from meroid.http.workers import Workers
 from meroid.wire.envelope import Envelope
 from meroid.wire.faults import InternalFaultError, NoSuchPathError
@@ -48,9 +50,11 @@ class Dispatcher:
         proxies: Proxies,
         *,
         watch: Watch | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        """`watch` is told of refusals to known callers."""
+        """`watch` is told of refusals to known callers; `tally` counts requests."""
         self._watch = watch
+        self._tally = tally or Tally([])
         self._table = table
         self._guard = guard
         self._workers = workers
@@ -65,27 +69,30 @@ class Dispatcher:
             await self._socket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter_ns()
         try:
-            response = await self._respond(scope, receive)
+            route, response = await self._respond(scope, receive)
         except ClientGoneError:
             return
+        self._tally.count(route, response.status, time.perf_counter_ns() - began, response.headers)
         await _send_response(response, scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> ApiResponse:
-        envelope, guarded = Envelope.NODE, False
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[str, ApiResponse]:
+        """The pattern of the route, and the answer."""
+        route, envelope, guarded = NO_ROUTE, Envelope.NODE, False
         try:
             match = self._table.find(scope["method"], scope["raw_path"])
             endpoint = _endpoint(match)
-            envelope, guarded = endpoint.envelope, not isinstance(endpoint.needs, Public)
+            route, envelope, guarded = endpoint.path, endpoint.envelope, not isinstance(endpoint.needs, Public)
             body = await read_body(scope, receive, endpoint.body_limit)
             pending = self._pending(scope, match, body)
             if endpoint.inline:
-                return self._run(endpoint, pending)
-            return await self._workers.run(lambda: self._run(endpoint, pending))
+                return route, self._run(endpoint, pending)
+            return route, await self._workers.run(lambda: self._run(endpoint, pending))
         except MeroidError as error:
-            return ApiResponse.refusal(error, envelope, guarded=guarded)
+            return route, ApiResponse.refusal(error, envelope, guarded=guarded)
         except Exception:  # noqa: BLE001 - the last resort: nothing reaches the client but a request id
-            return ApiResponse.refusal(_report(scope["path"]), envelope)
+            return route, ApiResponse.refusal(_report(scope["path"]), envelope)
 
     def _run(self, endpoint: Endpoint, pending: _Pending) -> ApiResponse:
         """Admit and handle; in a worker thread."""
