@@ -42,6 +42,7 @@ from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 
+_PROBE: Final = "health_probe"
 _RECORD_EVERY_S: Final = 0.5  # how late the audit trail may be with what was refused
 
 
@@ -102,6 +103,19 @@ class AuthServices:
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
             *AuditApi(audit=self.audit).endpoints(),
         ]
+
+    def health(self, started_at: int) -> Health:
+        """Whether the service can work; `started_at` in ms."""
+        return Health(
+            probe_store=lambda: self.store.read(lambda tx: tx.accounts.owner()),
+            probe_write=self._write_again,
+            started_at=started_at,
+        )
+
+    def _write_again(self) -> None:
+        """See whether a disk that refused the last write takes one now."""
+        if self.store.write_failed:
+            self.store.write(lambda tx: tx.auth.put_setting(_PROBE, str(tx.audit.head().count)))
 
     def prepare(self, at: int) -> AccountId:
         """Make what the service can't be without, an owner and a key that signs tokens; forget tokens that ended."""

@@ -18,7 +18,7 @@ from meroid.http.applications_api import ApplicationsApi
 from meroid.http.contexts_api import ContextsApi
 from meroid.http.events_api import EventsApi
 from meroid.http.guard import Guard
-from meroid.http.health_api import Health, health_endpoints
+from meroid.http.health_api import health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.links_api import LinksApi
 from meroid.http.metrics_api import MetricsApi
@@ -123,7 +123,7 @@ class RunningNode:
         node, gate, store = self.node, self.node.gate, self.node.store
         aliases = AliasService(store)
         started_at = node.clock.now_ms()
-        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=started_at)
+        health = node.auth.health(started_at)
         days = node.settings.rotate_after_days
         endpoints = [
             *health_endpoints(health),

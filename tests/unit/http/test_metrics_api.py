@@ -1,6 +1,6 @@
 """Numbers that count: read by Prometheus and in the wire's shape, over all workers; and who may read them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def log_in(node: ServedNode, password: str) -> int:
 
 
 def test_what_is_done_is_counted_where_it_is_done(node: ServedNode) -> None:
-    wanted = {
+    wanted: dict[str, Callable[[], float]] = {
         "log-ins": lambda: sample(node, "meroid_logins_total", method="user_password", outcome="wrong_credentials"),
         "mints": lambda: sample(node, "meroid_tokens_total", action="mint", outcome="ok"),
         "good": lambda: sample(node, "meroid_validations_total", verdict="ok"),
