@@ -1,14 +1,11 @@
 """The program: prints, and talks to `app`."""
 
 import argparse
-import logging
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
-
-import structlog
 
 from meroid.cli.merod.account import run_account
 from meroid.cli.merod.fresh_home import fresh_home, recover_home
@@ -17,6 +14,7 @@ from meroid.cli.merod.greeting import greet, how_to_type
 from meroid.cli.merod.keys import run_keys
 from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
+from meroid.config.log_lines import configure_log
 from meroid.errors import InvalidInputError, MeroidError
 from meroid.vault.process import harden_process
 from meroid.vault.store_keys import open_secret_store
@@ -36,7 +34,7 @@ def main() -> int:
     """Run `merod`; the exit code is 0, 1 for a refusal, 2 for wrong arguments."""
     arguments = parser().parse_args()
     harden_process()
-    _log_to_stderr()
+    configure_log(sys.stderr)
     try:
         home = Path(arguments.home).expanduser().absolute()
         if arguments.command == "init":
@@ -143,17 +141,3 @@ def _run(arguments: argparse.Namespace, home: Path) -> None:
     from meroid.app import run_node  # noqa: PLC0415  # heavy, and not needed for --help
 
     run_node(settings, greet, ask_on_terminal())
-
-
-def _log_to_stderr() -> None:
-    """Structured lines without local variables, so that no secret of a frame is ever printed."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )
