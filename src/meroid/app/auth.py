@@ -90,7 +90,7 @@ class AuthServices:
         self.login = LoginService(
             self.store, self.tokens, proofs, self._drop_setup_code, refusals=self.refusals, settle=settle
         )
-        self.root_keys = RootKeyService(self.store, proofs, settle=settle)
+        self.root_keys = RootKeyService(self.store, proofs, refusals=self.refusals, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
         self.audit = AuditService(self.store, signing)
