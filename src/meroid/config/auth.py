@@ -45,6 +45,7 @@ class AuthSettings:
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
         metrics_open: whether everybody may read `/metrics`: `metrics.open`.
+        methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
     """
 
     issuer: str = "meroid"
@@ -52,6 +53,7 @@ class AuthSettings:
     refresh_s: int = DEFAULT_REFRESH_S
     near: NearSettings = NearSettings()
     metrics_open: bool = False
+    methods_off: frozenset[str] = frozenset()
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -74,6 +76,7 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
         near=_near(table_in(merged, "near")),
         metrics_open=_metrics_open(table_in(merged, "metrics")),
+        methods_off=_switched_off(table_in(merged, "providers")),
     )
 
 
@@ -101,6 +104,13 @@ def _metrics_open(table: Mapping[str, Any]) -> bool:
     if not isinstance(value, bool):
         raise BadConfigError("metrics.open is true or false")
     return value
+
+
+def _switched_off(table: Mapping[str, Any]) -> frozenset[str]:
+    for name, value in table.items():
+        if not isinstance(value, bool):
+            raise BadConfigError(f"providers.{name} is true or false")
+    return frozenset(name for name, value in table.items() if not value)
 
 
 def _near(table: Mapping[str, Any]) -> NearSettings:
