@@ -78,7 +78,7 @@ class AuditEvent:
 
     Attributes:
         at: ms since the epoch.
-        action: what.
+        action: what: an `Action`, or one of a later version.
         by: who.
         outcome: `ok`, or the code of the refusal.
         method: log-in method, where there is one.
@@ -88,7 +88,7 @@ class AuditEvent:
     """
 
     at: int
-    action: Action
+    action: str
     by: Actor = NOBODY
     outcome: str = DONE
     method: str | None = None

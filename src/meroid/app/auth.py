@@ -20,6 +20,7 @@ from meroid.auth.throttle import KEEP_ATTEMPTS_MS
 from meroid.auth.tokens import LEEWAY_S
 from meroid.chain.near_rpc import NearRpc
 from meroid.config import AuthSettings, ServiceSettings
+from meroid.http.audit_api import AuditApi
 from meroid.http.auth_api import AuthApi
 from meroid.http.health_api import Health
 from meroid.http.keys_api import KeysApi
@@ -31,6 +32,7 @@ from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.service.account_state import AccountStates
+from meroid.service.audit_reading import AuditService
 from meroid.service.auditing import Refusals
 from meroid.service.challenges import ChallengeService
 from meroid.service.gate import Gate
@@ -43,6 +45,7 @@ from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 
+_PROBE: Final = "health_probe"
 _RECORD_EVERY_S: Final = 0.5  # how late the audit trail may be with what was refused
 _KEEP_HOUSE_EVERY_S: Final = 600.0
 
@@ -101,9 +104,10 @@ class AuthServices:
             settle=settle,
             bind_to_node=auth.bind_logins,
         )
-        self.root_keys = RootKeyService(self.store, proofs, settle=settle)
+        self.root_keys = RootKeyService(self.store, proofs, refusals=self.refusals, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
+        self.audit = AuditService(self.store, signing)
 
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
@@ -111,11 +115,25 @@ class AuthServices:
             *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health, watch=self.watch).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
+            *AuditApi(audit=self.audit).endpoints(),
         ]
         return [each if isinstance(each, SocketEndpoint) else self._bounded(each) for each in endpoints]
 
     def _bounded(self, endpoint: Endpoint) -> Endpoint:
         return replace(endpoint, body_limit=min(endpoint.body_limit, self._max_body))
+
+    def health(self, started_at: int) -> Health:
+        """Whether the service can work; `started_at` in ms."""
+        return Health(
+            probe_store=lambda: self.store.read(lambda tx: tx.accounts.owner()),
+            probe_write=self._write_again,
+            started_at=started_at,
+        )
+
+    def _write_again(self) -> None:
+        """See whether a disk that refused the last write takes one now."""
+        if self.store.write_failed:
+            self.store.write(lambda tx: tx.auth.put_setting(_PROBE, str(tx.audit.head().count)))
 
     def prepare(self, at: int) -> AccountId:
         """Make what the service can't be without, an owner and a key that signs tokens; forget what has ended."""

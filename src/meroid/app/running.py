@@ -19,9 +19,10 @@ from meroid.http.applications_api import ApplicationsApi
 from meroid.http.contexts_api import ContextsApi
 from meroid.http.events_api import EventsApi
 from meroid.http.guard import Guard
-from meroid.http.health_api import Health, health_endpoints
+from meroid.http.health_api import health_endpoints
 from meroid.http.jsonrpc_api import JsonRpcApi
 from meroid.http.links_api import LinksApi
+from meroid.http.metrics_api import MetricsApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
 from meroid.ids import AccountId, OperationId
@@ -100,9 +101,16 @@ class RunningNode:
         settings = self.node.settings
         embedded = settings.auth_mode == "embedded"
         own_principal: Callable[[], Principal] = lambda: Principal.node(own_account)  # noqa: E731  # named by its use
+        guard = Guard(self.node.gate, own_principal=None if embedded else own_principal)
+        metrics = MetricsApi(
+            guard=guard,
+            counts=self.node.auth.audit.counts,
+            tally=lambda: self.application.tally,
+            wide_open=settings.auth.metrics_open,
+        )
         return HttpApplication(
-            self._endpoints(embedded=embedded),
-            guard=Guard(self.node.gate, own_principal=None if embedded else own_principal),
+            [*self._endpoints(embedded=embedded), *metrics.endpoints(embedded=embedded)],
+            guard=guard,
             clock=self.node.clock,
             watch=self.node.auth.watch,
             settings=HttpSettings(
@@ -118,7 +126,7 @@ class RunningNode:
         node, gate, store = self.node, self.node.gate, self.node.store
         aliases = AliasService(store)
         started_at = node.clock.now_ms()
-        health = Health(probe_store=lambda: store.read(lambda tx: tx.accounts.owner()), started_at=started_at)
+        health = node.auth.health(started_at)
         days = node.settings.rotate_after_days
         endpoints = [
             *health_endpoints(health),

@@ -17,7 +17,8 @@ from meroid.config import StandaloneSettings
 from meroid.custody.starting import take_store_key
 from meroid.http.application import HttpApplication, HttpSettings
 from meroid.http.guard import Guard
-from meroid.http.health_api import Health, supervisor_endpoints
+from meroid.http.health_api import supervisor_endpoints
+from meroid.http.metrics_api import MetricsApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.server import HttpServer, bind
 from meroid.keys.signer import Ask, Secret
@@ -36,14 +37,30 @@ class Beginning:
 class AuthService:
     """All of the auth service on its store: what one process of it answers with."""
 
-    def __init__(self, settings: StandaloneSettings, vaulted: Vaulted, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: StandaloneSettings,
+        vaulted: Vaulted,
+        clock: Clock | None = None,
+        *,
+        tally_folder: Path | None = None,
+    ) -> None:
+        """`tally_folder` is where the workers of one service count together (`http.tally`)."""
         self.store = vaulted.store
         self.clock: Clock = clock or SystemClock()
         self.auth = AuthServices(settings, vaulted, holds_client_keys=False)
+        guard = Guard(self.auth.gate)
+        self._metrics = MetricsApi(
+            guard=guard,
+            counts=self.auth.audit.counts,
+            tally=lambda: self.application.tally,
+            wide_open=settings.auth.metrics_open,
+        )
         self.application = HttpApplication(
             self._endpoints(settings.body_limit),
-            guard=Guard(self.auth.gate),
+            guard=guard,
             clock=self.clock,
+            tally_folder=tally_folder,
             watch=self.auth.watch,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
@@ -55,10 +72,12 @@ class AuthService:
         )
 
     def _endpoints(self, body_limit: int) -> list[Endpoint | SocketEndpoint]:
-        health = Health(
-            probe_store=lambda: self.store.read(lambda tx: tx.accounts.owner()), started_at=self.clock.now_ms()
-        )
-        endpoints = [*supervisor_endpoints(health), *self.auth.endpoints(health)]
+        health = self.auth.health(self.clock.now_ms())
+        endpoints = [
+            *supervisor_endpoints(health),
+            *self.auth.endpoints(health),
+            *self._metrics.endpoints(embedded=True),
+        ]
         return [
             replace(each, body_limit=min(each.body_limit, body_limit)) if isinstance(each, Endpoint) else each
             for each in endpoints
@@ -127,7 +146,10 @@ def run_auth(settings: StandaloneSettings, announce: Callable[[Beginning], None]
         if settings.workers == 1:
             _serve_alone(settings, sockets, key, lock)
         else:
-            Supervisor(settings.workers, lambda worker: _serve_among(settings, sockets, key, lock, worker)).run()
+            counts = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mero-auth-counts-")))
+            Supervisor(
+                settings.workers, lambda worker: _serve_among(settings, sockets, key, lock, worker, counts)
+            ).run()
 
 
 @contextlib.contextmanager
@@ -161,9 +183,14 @@ def _serve_alone(settings: StandaloneSettings, sockets: Sequence[socket.socket],
 
 
 def _serve_among(
-    settings: StandaloneSettings, sockets: Sequence[socket.socket], key: Secret, lock: FileLock, worker: Worker
+    settings: StandaloneSettings,
+    sockets: Sequence[socket.socket],
+    key: Secret,
+    lock: FileLock,
+    worker: Worker,
+    counts: Path,
 ) -> None:
-    service = AuthService(settings, unlock(settings, key, lock.share()))
+    service = AuthService(settings, unlock(settings, key, lock.share()), tally_folder=counts)
     try:
         server = HttpServer(service.application, sockets, tls_listener(settings.tls), stopped_by=worker.stopped_by)
         worker.when_orphaned(server.stop)

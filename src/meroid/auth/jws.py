@@ -85,8 +85,15 @@ class SigningKey:
         return f"SigningKey({self.kid})"
 
     def sign(self, payload: bytes) -> str:
-        """The payload as a compact JWS with this key's id in its header."""
-        header = {"alg": ALGORITHM, "typ": TYPE, "kid": self.kid}
+        """The payload as a token: a compact JWS with this key's id in its header."""
+        return self._sign(payload, TYPE)
+
+    def state(self, payload: bytes, typ: str) -> str:
+        """The payload as a statement for anybody: a JWS of another type, so that it is never taken for a token."""
+        return self._sign(payload, typ)
+
+    def _sign(self, payload: bytes, typ: str) -> str:
+        header = {"alg": ALGORITHM, "typ": typ, "kid": self.kid}
         return serialize_compact(header, payload, self._key, registry=_REGISTRY)
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from meroid.access.permissions import parse_permission
+from meroid.account.audit import AuditHead
+from meroid.account.audit_statement import STATEMENT_TYPE, statement_claims
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
 from meroid.auth.node_binding import origin_of
@@ -143,6 +145,10 @@ class TokenIssuer:
         """Make a challenge; `at` in ms."""
         claims = new_challenge_claims(method, audience, issuer=self._issuer, at=at)
         return read_challenge(self._key.sign(encode_claims(claims)), claims, issuer=self._issuer)
+
+    def audit_statement(self, head: AuditHead, at: int) -> str:
+        """Say where the audit trail ends; `at` in ms. No token: its type is another."""
+        return self._key.state(_encode(statement_claims(self._issuer, head, at)), STATEMENT_TYPE)
 
     def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
         node = {} if claims.node_url is None else {"node_url": claims.node_url}

@@ -1,11 +1,10 @@
 """What the programs that run a service have in common: log, refusals, the password of a first owner."""
 
-import logging
+import os
 import sys
 from pathlib import Path
 
-import structlog
-
+from meroid.config.log_lines import LEVEL, configure_log
 from meroid.errors import InvalidInputError, MeroidError
 
 
@@ -43,14 +42,6 @@ def print_refusal(error: MeroidError) -> None:
 
 
 def log_to_stderr(*, more: bool = False) -> None:
-    """Structured lines without local variables, so that no secret of a frame is ever printed."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if more else logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )
+    """Log lines as `config.log_lines` has them; `more` takes debug lines too."""
+    chosen = {LEVEL: "debug"} if more else {}
+    configure_log(sys.stderr, {**os.environ, **chosen})

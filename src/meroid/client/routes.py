@@ -5,7 +5,7 @@ Ids are base58 texts and are put into paths percent-encoded; what they mean is c
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from meroid.client.exchange import Request, Response, check_status, json_request
 from meroid.client.node import NodeClient
@@ -62,6 +62,19 @@ class NodeRoutes:
 
     def challenge(self, method: str) -> object:
         return self.client.get(f"auth/challenge?method={quote(method, safe='')}")
+
+    # --- audit trail
+
+    def audit(self, query: Mapping[str, str]) -> object:
+        """A page of events."""
+        return self.client.get(f"admin/audit?{urlencode(query)}")
+
+    def audit_head(self) -> object:
+        return self.client.get("admin/audit/head")
+
+    def key_set(self) -> object:
+        """The keys that the node signs tokens and statements with."""
+        return self.client.get("auth/jwks.json")
 
     # --- root keys
 

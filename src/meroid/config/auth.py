@@ -51,6 +51,7 @@ class AuthSettings:
         node_host: the host that tokens for one node are compared with, whatever requests name: `jwt.node_host`.
         max_body: most bytes of a body that its routes take: `security.max_body_size`.
         bind_logins: whether a log-in is good at the host of its client's address only: `jwt.bind_logins`.
+        metrics_open: whether everybody may read `/metrics`: `metrics.open`.
         methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
     """
 
@@ -61,6 +62,7 @@ class AuthSettings:
     node_host: str | None = None
     bind_logins: bool = False
     max_body: int = DEFAULT_BODY
+    metrics_open: bool = False
     methods_off: frozenset[str] = frozenset()
 
 
@@ -86,6 +88,7 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         node_host=_node_host(jwt),
         bind_logins=_switch(jwt, "bind_logins"),
         max_body=_body_size(table_in(merged, "security")),
+        metrics_open=_metrics_open(table_in(merged, "metrics")),
         methods_off=_switched_off(table_in(merged, "providers")),
     )
 
@@ -128,6 +131,13 @@ def _switch(jwt: Mapping[str, Any], key: str) -> bool:
     value = jwt.get(key, False)
     if not isinstance(value, bool):
         raise BadConfigError(f"jwt.{key} is true or false")
+    return value
+
+
+def _metrics_open(table: Mapping[str, Any]) -> bool:
+    value = table.get("open", False)
+    if not isinstance(value, bool):
+        raise BadConfigError("metrics.open is true or false")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -12,6 +13,7 @@ from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
 from meroid.http.peers import Proxies
 from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
+from meroid.http.tally import Tally
 from meroid.http.workers import Workers
 
 
@@ -47,8 +49,9 @@ class HttpApplication:
         settings: HttpSettings | None = None,
         workers: Workers | None = None,
         watch: Watch | None = None,
+        tally_folder: Path | None = None,
     ) -> None:
-        """Put it together.
+        """Put it together; `tally_folder` is where the workers of one service count together (`Tally`).
 
         Raises:
             UndeclaredRouteError: a route doesn't say what it needs, or two clash.
@@ -57,7 +60,8 @@ class HttpApplication:
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
         proxies = Proxies(chosen.trusted_proxies, node_host=chosen.node_host)
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch)
+        self.tally = Tally([each.path for each in self.table.endpoints], tally_folder)
+        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch, tally=self.tally)
         strict = guard.trusts_everybody
         self._app = Cors(
             self._app, origins=chosen.allowed_origins, any_origin=chosen.any_origin and not strict, strict=strict

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
+import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +23,15 @@ from meroid.http.guard import Guard, Watch, bearer_of, split_query_token
 from meroid.http.peers import Proxies
 from meroid.http.protection import protective
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
+from meroid.http.tally import NO_ROUTE, Tally
 from meroid.http.workers import Workers
 from meroid.wire.envelope import Envelope
 from meroid.wire.faults import InternalFaultError, NoSuchPathError
 
 _log: Final = structlog.get_logger("meroid.http")
+_BAD_REQUEST: Final = 400
+_FAULT: Final = 500
+_CALLER: Final = "meroid.caller"
 _REFUSE_SOCKET: Final = "websocket.http.response"
 
 
@@ -35,6 +41,7 @@ class _Pending:
 
     request: ApiRequest
     bearer: str | None
+    scope: Scope
 
 
 class Dispatcher:
@@ -49,9 +56,12 @@ class Dispatcher:
         proxies: Proxies,
         *,
         watch: Watch | None = None,
+        tally: Tally | None = None,
     ) -> None:
-        """`watch` is told of refusals to known callers."""
+        """`watch` is told of refusals to known callers; `tally` counts requests."""
         self._watch = watch
+        self._tally = tally or Tally([])
+        self._logs_all = structlog.is_configured() and _log.is_enabled_for(logging.DEBUG)
         self._table = table
         self._guard = guard
         self._workers = workers
@@ -66,27 +76,33 @@ class Dispatcher:
             await self._socket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter_ns()
         try:
-            response = await self._respond(scope, receive)
+            route, response = await self._respond(scope, receive)
         except ClientGoneError:
             return
+        taken_ns = time.perf_counter_ns() - began
+        self._tally.count(route, response.status, taken_ns, response.headers)
+        if response.status >= _BAD_REQUEST or self._logs_all:
+            _log_request(scope, route, response, taken_ns)
         await _send_response(response, scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> ApiResponse:
-        envelope, guarded = Envelope.NODE, False
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[str, ApiResponse]:
+        """The pattern of the route, and the answer."""
+        route, envelope, guarded = NO_ROUTE, Envelope.NODE, False
         try:
             match = self._table.find(scope["method"], scope["raw_path"])
             endpoint = _endpoint(match)
-            envelope, guarded = endpoint.envelope, not isinstance(endpoint.needs, Public)
+            route, envelope, guarded = endpoint.path, endpoint.envelope, not isinstance(endpoint.needs, Public)
             body = await read_body(scope, receive, endpoint.body_limit)
             pending = self._pending(scope, match, body)
             if endpoint.inline:
-                return self._run(endpoint, pending)
-            return await self._workers.run(lambda: self._run(endpoint, pending))
+                return route, self._run(endpoint, pending)
+            return route, await self._workers.run(lambda: self._run(endpoint, pending))
         except MeroidError as error:
-            return ApiResponse.refusal(error, envelope, guarded=guarded)
+            return route, ApiResponse.refusal(error, envelope, guarded=guarded)
         except Exception:  # noqa: BLE001 - the last resort: nothing reaches the client but a request id
-            return ApiResponse.refusal(_report(scope["path"]), envelope)
+            return route, ApiResponse.refusal(_report(route), envelope)
 
     def _run(self, endpoint: Endpoint, pending: _Pending) -> ApiResponse:
         """Admit and handle; in a worker thread."""
@@ -96,22 +112,24 @@ class Dispatcher:
         except MeroidError as error:
             return ApiResponse.refusal(error, endpoint.envelope, guarded=guarded)
         except Exception:  # noqa: BLE001 - the last resort, as above
-            return ApiResponse.refusal(_report(request.path), endpoint.envelope)
+            return ApiResponse.refusal(_report(endpoint.path), endpoint.envelope)
         try:
             return endpoint.handler(request)
         except MeroidError as error:
             self._tell(error, endpoint, request, request.caller)
             if error.code == MeroidError.code:
-                error = _report(request.path)
+                error = _report(endpoint.path)
             return ApiResponse.refusal(error, endpoint.envelope, guarded=guarded)
         except Exception:  # noqa: BLE001 - the last resort, as above
-            return ApiResponse.refusal(_report(request.path), endpoint.envelope)
+            return ApiResponse.refusal(_report(endpoint.path), endpoint.envelope)
 
     def _admitted(self, endpoint: Endpoint | SocketEndpoint, pending: _Pending) -> ApiRequest:
         """The request with its caller; in a worker thread."""
         request, caller = pending.request, None
         try:
-            caller = self._guard.admit(endpoint.needs, pending.bearer, request.peer, request.at)
+            caller = pending.scope[_CALLER] = self._guard.admit(
+                endpoint.needs, pending.bearer, request.peer, request.at
+            )
             self._guard.authorise(caller, endpoint.needs, request.params)
         except MeroidError as error:
             self._tell(error, endpoint, request, caller)
@@ -136,7 +154,7 @@ class Dispatcher:
             await refuse_socket(ApiResponse.refusal(error, Envelope.NODE, guarded=True), scope, send)
             return
         except Exception:  # noqa: BLE001 - the last resort, as above
-            await refuse_socket(ApiResponse.refusal(_report(scope["path"]), Envelope.NODE), scope, send)
+            await refuse_socket(ApiResponse.refusal(_report(SOCKET), Envelope.NODE), scope, send)
             return
         await _converse(endpoint, socket, request)
 
@@ -158,7 +176,7 @@ class Dispatcher:
             peer=self._proxies.peer(client[0] if client else "", headers, forwarded_for),
             at=self._clock.now_ms(),
         )
-        return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token))
+        return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token), scope=scope)
 
 
 async def _converse(endpoint: SocketEndpoint, socket: WebSocket, request: ApiRequest) -> None:
@@ -167,7 +185,7 @@ async def _converse(endpoint: SocketEndpoint, socket: WebSocket, request: ApiReq
     except WebSocketDisconnect:
         return
     except Exception:  # noqa: BLE001 - the last resort, as above
-        fault = _report(request.path)
+        fault = _report(endpoint.path)
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):  # it may be closed already
             await socket.close(code=1011, reason=f"internal {fault.request_id}")
 
@@ -196,11 +214,28 @@ def _headers(raw: Sequence[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[s
     return headers, forwarded_for
 
 
-def _report(path: str) -> InternalFaultError:
+def _log_request(scope: Scope, route: str, response: ApiResponse, taken_ns: int) -> None:
+    """One line for a request: refusals at info, others at debug; faults have had theirs. Never a raw path or query."""
+    if response.status >= _FAULT:
+        return
+    refused = response.status >= _BAD_REQUEST
+    caller: Principal | None = scope.get(_CALLER)
+    line = {"method": scope["method"], "route": route, "status": response.status, "ms": taken_ns // 1_000 / 1000}
+    if refused:
+        line["code"] = next((value for name, value in response.headers if name == "X-Meroid-Code"), "")
+    if caller is not None:
+        line |= {"account": str(caller.account_id), "key": caller.key_id, "address": caller.address}
+    if refused:
+        _log.info("request refused", **line)
+    else:
+        _log.debug("request", **line)
+
+
+def _report(route: str) -> InternalFaultError:
     """Log the exception that is being handled, under a new request id."""
     request_id = secrets.token_hex(8)
     # The text only: renderers that print local variables would print tokens and passwords.
-    _log.error("request failed", request_id=request_id, path=path, exception=traceback.format_exc())
+    _log.error("request failed", request_id=request_id, route=route, exception=traceback.format_exc())
     return InternalFaultError(request_id)
 
 

@@ -19,15 +19,23 @@ class NotReadyError(UnavailableError):
 class Health:
     """What can be asked about this process."""
 
-    def __init__(self, *, probe_store: Callable[[], object], started_at: int) -> None:
-        """`probe_store` reads something from the store and raises if it can't; `started_at` in ms."""
+    def __init__(
+        self, *, probe_store: Callable[[], object], started_at: int, probe_write: Callable[[], object] = lambda: None
+    ) -> None:
+        """What raises if the store can't be used; `started_at` in ms.
+
+        `probe_store` reads from it. `probe_write` writes to it, but only after a write had failed: being asked costs the
+        disk nothing.
+        """
         self._probe_store = probe_store
+        self._probe_write = probe_write
         self._started_at = started_at
 
     def store_answers(self) -> bool:
-        """Whether the store can be read now."""
+        """Whether the store can be read now, and, as far as is known, written."""
         try:
             self._probe_store()
+            self._probe_write()
         except Exception:  # noqa: BLE001 - whatever it raises is the answer
             return False
         return True
@@ -42,7 +50,7 @@ def supervisor_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
 
     def ready(_: ApiRequest) -> ApiResponse:
         if not health.store_answers():
-            raise NotReadyError("the store can't be read")
+            raise NotReadyError("the store can't be read or written")
         return ApiResponse.bare({"status": "ready"})
 
     return [

@@ -21,9 +21,9 @@ from meroid.auth.methods import (
 )
 from meroid.auth.throttle import address_group, check_throttle, login_digest
 from meroid.auth.tokens import TokenRevokedError, new_id
-from meroid.errors import ConflictError, ForbiddenError, InvalidInputError
+from meroid.errors import ConflictError, ForbiddenError, InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId
-from meroid.service.auditing import actor_of
+from meroid.service.auditing import Refusals, actor_of
 from meroid.service.challenges import use_challenge
 from meroid.service.gate import PermissionDeniedError
 from meroid.service.live import check_live, parsed
@@ -113,9 +113,14 @@ class RootKeyService:
         store: Store,
         proofs: Proofs,
         *,
+        refusals: Refusals | None = None,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
     ) -> None:
-        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them."""
+        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them.
+
+        `refusals` takes proofs that don't hold.
+        """
+        self._refusals = refusals or Refusals(store)
         self._store = store
         self._proofs = proofs
         self._settle = settle
@@ -150,6 +155,15 @@ class RootKeyService:
             TokenRevokedError: the caller's own log-in ended meanwhile.
         """
         check_fresh(principal, "binding a root key", at)
+        try:
+            return self._prove_and_bind(principal, new, at)
+        except UnauthenticatedError as error:
+            by = actor_of(principal)
+            event = AuditEvent(at=at, action=Action.ROOT_KEY_BIND, by=by, outcome=error.code)
+            self._refusals.note(f"bind:{by.key_id}", event)
+            raise
+
+    def _prove_and_bind(self, principal: Principal, new: NewRootKey, at: int) -> Bound:
         attempt = LoginAttempt(method=new.auth_method, public_key=new.public_key, provider_data=new.provider_data)
         claim = self._proofs.read(attempt, new.peer, at)
         verified = claim.method.enrol(claim.attempt, Enrolment(account_id=principal.account_id))

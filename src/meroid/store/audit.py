@@ -166,7 +166,7 @@ def _chained(row: tuple[Any, ...]) -> ChainedEvent:
     account = None if row[4] is None else AccountId(row[4])
     event = AuditEvent(
         at=row[1],
-        action=Action(row[2]),
+        action=row[2],
         outcome=row[3],
         by=Actor(account_id=account, key_id=row[5], address=row[6]),
         method=row[7],

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from meroid.service.ports.store import Transaction
 from meroid.store.driver import Connection, DriverError, check_key, open_reader, open_writer, translated
+from meroid.store.errors import StoreFailedError
 from meroid.store.lock import FileLock, lock_database
 from meroid.store.readers import ReadPool
 from meroid.store.schema import bring_up_to_date
@@ -21,6 +22,9 @@ class SqliteStore:
     """A `Store` in one file, for one process or for several that share its lock; files beside it: `-wal`, `-shm`, `.lock`.
 
     Opening makes the file if it isn't there and migrates an older schema.
+
+    Attributes:
+        write_failed: whether the disk refused the last write, and none succeeded since.
     """
 
     def __init__(self, path: Path, key_hex: str, *, lock: FileLock | None = None) -> None:
@@ -48,6 +52,7 @@ class SqliteStore:
         self._writer = Writer(self._connection)
         self._readers = ReadPool(lambda: open_reader(path, key_hex))
         self._closing = threading.Lock()
+        self.write_failed = False
         self._closed = False
 
     @property
@@ -63,7 +68,13 @@ class SqliteStore:
             StoreFailedError: it couldn't be committed; nothing of it is kept.
             Exception: whatever the work raises; then nothing of it is kept.
         """
-        return self._writer.submit(work)
+        try:
+            result = self._writer.submit(work)
+        except StoreFailedError:
+            self.write_failed = True
+            raise
+        self.write_failed = False
+        return result
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run a work in this thread, on a snapshot of what is committed.

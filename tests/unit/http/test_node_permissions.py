@@ -210,6 +210,7 @@ TABLE: list[tuple[str, Ask, set[str]]] = [
     ("list names", get("alias/list/context"), {"admin", "alias"}),
     ("list names in one", get("alias/list/identity/{one}"), {"admin", "alias", "bound-admin"}),
     ("list names in two", get("alias/list/identity/{two}"), {"admin", "alias"}),
+    ("read the numbers, on the machine itself", lambda s, token: s.ask(token, "GET", "/metrics"), EVERYBODY),
     ("read in one", lambda s, token: s.call(token, s.one, "get"), {*IN_ONE, "only-get"}),
     ("write in one", lambda s, token: s.call(token, s.one, "set"), IN_ONE),
     ("read in two", lambda s, token: s.call(token, s.two, "get"), IN_BOTH),
@@ -232,7 +233,7 @@ def test_the_table_has_every_route(scene: Scene) -> None:
     """A route that nobody wrote a row for would go unnoticed."""
     table = scene.node.running.application.table.endpoints
     paths = {each.path for each in table if not each.path.startswith(("/auth/", "/admin/", "/health/"))}
-    assert len(paths) == 54, "write rows for the new route, then correct this number"
+    assert len(paths) == 55, "write rows for the new route, then correct this number"
 
 
 def test_lists_hold_only_what_the_token_reaches(scene: Scene) -> None:

@@ -16,10 +16,10 @@ from meroid.auth.tokens import TokenRevokedError
 from meroid.errors import MeroidError
 from meroid.service.auditing import NOTED_MOST, Refusals, actor_of
 from meroid.service.key_permissions import KeyPermissionService
-from meroid.service.login import SetupRequiredError
+from meroid.service.login import SetupRequiredError, UnsupportedMethodError
 from meroid.service.minting import WantedKey
 from meroid.service.ports.audit import AuditFilter
-from meroid.service.root_keys import NewPassword
+from meroid.service.root_keys import NewPassword, NewRootKey
 from meroid.service.tokens import TokenReuseError
 
 
@@ -139,8 +139,19 @@ def test_passwords_permissions_and_root_keys(world: AuthWorld) -> None:
     assert last(world).details == {"added": "context:create", "removed": "context:list"}
 
     world.root_keys.remove(principal, str(principal.key_id), START, force=True)
-    assert last(world).action is Action.ROOT_KEY_REMOVE
+    assert last(world).action == Action.ROOT_KEY_REMOVE
     assert last(world).details["minted_keys"] == "1"
+
+
+def test_a_proof_that_binds_nothing_is_recorded(world: AuthWorld) -> None:
+    principal = owner(world)
+    new = NewRootKey(auth_method="no such method", public_key="x", provider_data={}, peer=REMOTE)
+    with pytest.raises(UnsupportedMethodError):
+        world.root_keys.bind(principal, new, START)
+    world.root_keys._refusals.write()
+    event = last(world)
+    assert (event.action, event.outcome) == (Action.ROOT_KEY_BIND, "unsupported_method")
+    assert event.by == actor_of(principal)
 
 
 def test_a_refused_change_leaves_neither_effect_nor_event(world: AuthWorld) -> None:

@@ -8,6 +8,7 @@ import os
 from typing import Final
 
 from meroid.cli.meroctl.grammar_account import add_account, add_identity
+from meroid.cli.meroctl.grammar_audit import add_audit
 from meroid.cli.meroctl.grammar_parts import (
     Commands,
     as_identity as _as_identity,
@@ -46,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_account(commands)
     add_identity(commands)
     add_tokens(commands)
+    add_audit(commands)
     _add_login(commands)
     return parser
 
