@@ -10,6 +10,7 @@ from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
 from meroid.http.guard import Guard
 from meroid.http.hosts import Hosts
+from meroid.http.openapi import openapi_endpoint
 from meroid.http.peers import Proxies
 from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
 from meroid.http.workers import Workers
@@ -50,7 +51,8 @@ class HttpApplication:
         """
         chosen = settings or HttpSettings()
         self._workers = workers or Workers()
-        self.table = RouteTable(endpoints)
+        routes = [*endpoints]
+        self.table = RouteTable([*routes, openapi_endpoint(routes)])
         self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
         strict = guard.trusts_everybody
         self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)

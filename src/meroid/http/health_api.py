@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from meroid.errors import UnavailableError
+from meroid.http.contract import speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
+from meroid.wire import node_answers as gives
 
 _ALIVE = {"status": "alive"}
 
@@ -44,6 +46,7 @@ def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
     embedded mode, 200 in proxy mode, where everybody is signed in (`wire/auth.md` K5, K6).
     """
 
+    @speaks(gives=gives.Ready, bare=True, refuses="not_ready")
     def ready(_: ApiRequest) -> ApiResponse:
         if not health.store_answers():
             raise NotReadyError("the store can't be read")
@@ -52,10 +55,18 @@ def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
     return [
         Endpoint("GET", "/admin-api/health", _alive, SignedIn()),
         Endpoint("GET", "/admin-api/is-authed", _alive, SignedIn()),
-        Endpoint("GET", "/health/live", lambda _: ApiResponse.bare(_ALIVE), Public("for supervisors"), inline=True),
+        Endpoint("GET", "/health/live", _live, Public("for supervisors"), inline=True),
         Endpoint("GET", "/health/ready", ready, Public("for supervisors; gives no details")),
     ]
 
 
+@speaks(gives=gives.Alive)
 def _alive(_: ApiRequest) -> ApiResponse:
+    """Whether the caller's token holds."""
     return ApiResponse.data(_ALIVE)
+
+
+@speaks(gives=gives.Alive, bare=True)
+def _live(_: ApiRequest) -> ApiResponse:
+    """Whether the process answers."""
+    return ApiResponse.bare(_ALIVE)
