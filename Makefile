@@ -47,5 +47,5 @@ locks: setup ## write requirements/*.txt anew; LOCKS_ARGS=--upgrade takes the ne
 
 clean: ## remove what was built; a node's home, with its keys, stays
 	@rm -rf .venv .setup-* dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	@rm -rf examples/*/node_modules examples/*/build
+	@rm -rf examples/*/node_modules examples/*/build tests/near_api_js/node_modules
 	@find $(wildcard src tests packages bench examples scripts) -name __pycache__ -type d -prune -exec rm -rf {} +

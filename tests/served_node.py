@@ -14,7 +14,7 @@ from tests.servers import Got, Running, running
 from tests.simulators.transport import Network
 
 from meroid.app import Node, RunningNode, initialise_node
-from meroid.config import Settings
+from meroid.config import AuthSettings, Settings
 from meroid.ids import ContextId
 
 PASSWORD = "correct horse battery"
@@ -121,11 +121,22 @@ class ServedNode:
 
 @contextmanager
 def served_node(
-    folder: Path, network: Network, *, mode: str, name: str = "one", fuel: int | None = None
+    folder: Path,
+    network: Network,
+    *,
+    mode: str,
+    name: str = "one",
+    fuel: int | None = None,
+    auth: AuthSettings | None = None,
 ) -> Iterator[ServedNode]:
     """Start a node; it is gone when the block ends. With less `fuel`, calls that never end are ended sooner."""
     settings = Settings(
-        home=folder / name, name=name, auth_mode=mode, listen=(("127.0.0.1", 0),), swarm=(("127.0.0.1", 0),)
+        home=folder / name,
+        name=name,
+        auth_mode=mode,
+        listen=(("127.0.0.1", 0),),
+        swarm=(("127.0.0.1", 0),),
+        auth=auth or AuthSettings(),
     )
     settings.home.mkdir(mode=0o700, parents=True)
     node = initialise_node(settings)
