@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from meroid.clock import Clock
 from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
-from meroid.http.guard import Guard
+from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
 from meroid.http.openapi import openapi_endpoint
 from meroid.http.peers import Proxies
@@ -23,11 +23,13 @@ class HttpSettings:
     Attributes:
         allowed_origins: origins of web pages, exact; none means every one in embedded mode and
             only those on loopback in proxy mode.
+        any_origin: whether every origin may in embedded mode where none is named.
         allowed_hosts: host names beside the loopback ones, in proxy mode.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
     """
 
     allowed_origins: Sequence[str] = ()
+    any_origin: bool = True
     allowed_hosts: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
 
@@ -43,6 +45,7 @@ class HttpApplication:
         clock: Clock,
         settings: HttpSettings | None = None,
         workers: Workers | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Put it together.
 
@@ -53,9 +56,12 @@ class HttpApplication:
         self._workers = workers or Workers()
         routes = [*endpoints]
         self.table = RouteTable([*routes, openapi_endpoint(routes)])
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
+        proxies = Proxies(chosen.trusted_proxies)
+        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch)
         strict = guard.trusts_everybody
-        self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
+        self._app = Cors(
+            self._app, origins=chosen.allowed_origins, any_origin=chosen.any_origin and not strict, strict=strict
+        )
         if strict:
             self._app = Hosts(self._app, allowed=chosen.allowed_hosts)
 

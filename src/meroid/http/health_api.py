@@ -39,12 +39,8 @@ class Health:
         return max(0, at - self._started_at) // 1000
 
 
-def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
-    """The health routes of both modes.
-
-    `/admin-api/health` and `is-authed` tell clients whether a token is needed: 401 without one in
-    embedded mode, 200 in proxy mode, where everybody is signed in (`wire/auth.md` K5, K6).
-    """
+def supervisor_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
+    """The routes that say whether to restart it, and whether to send it requests."""
 
     @speaks(gives=gives.Ready, bare=True, refuses="not_ready")
     def ready(_: ApiRequest) -> ApiResponse:
@@ -53,10 +49,21 @@ def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
         return ApiResponse.bare({"status": "ready"})
 
     return [
-        Endpoint("GET", "/admin-api/health", _alive, SignedIn()),
-        Endpoint("GET", "/admin-api/is-authed", _alive, SignedIn()),
         Endpoint("GET", "/health/live", _live, Public("for supervisors"), inline=True),
         Endpoint("GET", "/health/ready", ready, Public("for supervisors; gives no details")),
+    ]
+
+
+def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
+    """The health routes of a node in both modes.
+
+    `/admin-api/health` and `is-authed` tell clients whether a token is needed: 401 without one in
+    embedded mode, 200 in proxy mode, where everybody is signed in (`wire/auth.md` K5, K6).
+    """
+    return [
+        Endpoint("GET", "/admin-api/health", _alive, SignedIn()),
+        Endpoint("GET", "/admin-api/is-authed", _alive, SignedIn()),
+        *supervisor_endpoints(health),
     ]
 
 

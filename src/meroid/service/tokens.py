@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from meroid.access.principal import Principal
+from meroid.account.audit import Action, Actor, AuditEvent, detail
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.refresh import Ended, Exchange, Expired, Presented, Repeat, Reused, decide_refresh
@@ -18,8 +19,10 @@ from meroid.auth.tokens import (
     new_id,
     new_token_id,
 )
+from meroid.errors import ConflictError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
+from meroid.service.auditing import actor_of
 from meroid.service.gate import NotYourIdentityError
 from meroid.service.live import check_enabled, check_live, granted
 from meroid.service.minting import BadLifetimeError, ServiceTokenMintsError, WantedKey, draft_key
@@ -40,6 +43,13 @@ class TokenReuseError(TokenRevokedError):
 
     code = "token_reuse"
     next_step = "log in again; if you didn't share the token, somebody has copied it"
+
+
+class BindingUncheckableError(ConflictError):
+    """This service holds no client keys, so it can't know whose the named one is, and binds no token to it."""
+
+    code = "binding_uncheckable"
+    next_step = "mint it at the node that holds the key, or leave out context_id and context_identity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +86,12 @@ class TokenService:
         access_ms: int = ACCESS_LIFETIME_MS,
         refresh_ms: int = REFRESH_LIFETIME_MS,
         check_member: Callable[[ContextId, PublicKey], object] | None = None,
+        holds_client_keys: bool = True,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
     ) -> None:
         """`check_member` raises if a client key is no member of a context; without it that isn't asked.
+
+        With `holds_client_keys` false nothing is bound to one: nobody here could say whose it is.
 
         `settle` brings an account's key log in line with its root keys, in the transaction that changed them.
         """
@@ -88,6 +101,7 @@ class TokenService:
         self._access_ms = access_ms
         self._refresh_ms = refresh_ms
         self._check_member = check_member
+        self._holds_client_keys = holds_client_keys
 
     def ensure_signing_key(self, at: int) -> None:
         """Make the key that signs tokens, if there is none yet."""
@@ -116,8 +130,8 @@ class TokenService:
             refresh=issuer.refresh(_refresh_claims(standing, refresh)),
         )
 
-    def refresh(self, access: str, refresh: str, at: int) -> TokenPair:
-        """Exchange a refresh token; early is fine, and so is a repetition after a lost answer.
+    def refresh(self, access: str, refresh: str, at: int, *, address: str | None = None) -> TokenPair:
+        """Exchange a refresh token; early is fine, and so is a repetition after a lost answer. `address`: where it comes from.
 
         Raises:
             InvalidTokenError: one of the tokens is no good, or they come from different log-ins.
@@ -128,7 +142,7 @@ class TokenService:
         old, presented = self._keys.access(access, at), self._keys.refresh(refresh, at)
         if (old.subject, old.family_id) != (presented.subject, presented.family_id):
             raise InvalidTokenError("access and refresh token come from different log-ins")
-        outcome = self._store.write(lambda tx: self._exchange(tx, presented, at))
+        outcome = self._store.write(lambda tx: self._exchange(tx, presented, at, address))
         if isinstance(outcome, Reused):
             raise TokenReuseError("this refresh token was used before, and its successor too")
         standing, successor = outcome
@@ -139,6 +153,7 @@ class TokenService:
 
         Raises:
             MeroidError: as `draft_key` says.
+            BindingUncheckableError: this service can't know whose the identity is.
             NotYourIdentityError: the identity isn't a client key of the caller's account in that context.
             ForbiddenError: the identity is no member there (the leaf says since when), or a service token asks.
         """
@@ -166,7 +181,7 @@ class TokenService:
 
         return self._store.write(work)
 
-    def log_out(self, access: str | None, refresh: str | None, at: int) -> None:
+    def log_out(self, access: str | None, refresh: str | None, at: int, *, address: str | None = None) -> None:
         """End the log-ins behind these tokens, expired ones too; what has ended already stays so.
 
         A minted key ends with its token.
@@ -183,8 +198,21 @@ class TokenService:
 
         def work(tx: Transaction) -> None:
             for each in ended:
-                tx.auth.revoke_family(each.family_id, at=at)
-                tx.auth.revoke_token_key(each.subject, at=at)
+                standing = tx.auth.standing(each.subject, each.family_id)
+                going = tx.auth.revoke_family(each.family_id, at=at)
+                if tx.auth.revoke_token_key(each.subject, at=at) or going:
+                    tx.audit.append(
+                        AuditEvent(
+                            at=at,
+                            action=Action.LOGOUT,
+                            by=Actor(
+                                account_id=standing.root.account_id if standing is not None else None,
+                                key_id=each.subject,
+                                address=address,
+                            ),
+                            target=each.family_id,
+                        )
+                    )
 
         self._store.write(work)
 
@@ -193,24 +221,32 @@ class TokenService:
         self._keys.forget_retired(at)
         return self._store.write(lambda tx: tx.auth.forget_refreshes(expired_before=at))
 
-    def _exchange(self, tx: Transaction, presented: RefreshClaims, at: int) -> tuple[Standing, RefreshRecord] | Reused:
+    def _exchange(
+        self, tx: Transaction, presented: RefreshClaims, at: int, address: str | None
+    ) -> tuple[Standing, RefreshRecord] | Reused:
         standing = tx.auth.standing(presented.subject, presented.family_id)
         record = tx.auth.refresh(presented.token_id)
         if standing is None or record is None or record.family_id != presented.family_id:
             raise InvalidTokenError("this refresh token isn't known here")
         check_live(standing, at)
+        by = Actor(account_id=standing.root.account_id, key_id=presented.subject, address=address)
+        event = AuditEvent(at=at, action=Action.TOKEN_REFRESH, by=by, target=presented.family_id)
         before = tx.auth.refresh(record.successor) if record.successor is not None else None
         verdict = decide_refresh(_presented(standing, record, before), at)
         match verdict:
             case Exchange():
                 successor = self._refresh_record(record.family_id, at)
                 if tx.auth.consume_refresh(record.jti, successor, at=at):
+                    tx.audit.append(event)
                     return standing, successor
-                return self._exchange(tx, presented, at)  # another worker was first: its successor is ours
+                return self._exchange(tx, presented, at, address)  # another worker was first: its successor is ours
             case Repeat() if before is not None:
+                repeated = replace(event, details={"repeated": "true"})
+                tx.audit.append_bounded(f"repeat:{presented.subject}", repeated)
                 return standing, before
             case Reused():
                 tx.auth.revoke_family(presented.family_id, at=at)
+                tx.audit.append(replace(event, outcome=TokenReuseError.code))
                 return verdict
             case Expired():
                 raise TokenExpiredError("the refresh token has expired")
@@ -218,6 +254,8 @@ class TokenService:
                 raise TokenRevokedError("the log-in behind this token was ended")
 
     def _check_binding(self, principal: Principal, context_id: ContextId, identity: PublicKey) -> None:
+        if not self._holds_client_keys:
+            raise BindingUncheckableError("this service holds no client keys and can't tell whose this identity is")
         key = self._store.read(lambda tx: tx.accounts.client_key(identity))
         if key is None or key.account_id != principal.account_id or key.context_id != context_id:
             raise NotYourIdentityError("this identity is no client key of your account in this context")
@@ -228,9 +266,11 @@ class TokenService:
         record = draft_key(principal, wanted, at)
         if record.context_id is not None and record.executor is not None:
             self._check_binding(principal, record.context_id, record.executor)
-        return self._store.write(lambda tx: self._add_client(tx, record, at))
+        return self._store.write(lambda tx: self._add_client(tx, record, actor_of(principal), at))
 
-    def _add_client(self, tx: Transaction, record: TokenKeyRecord, at: int) -> tuple[Standing, RefreshRecord]:
+    def _add_client(
+        self, tx: Transaction, record: TokenKeyRecord, by: Actor, at: int
+    ) -> tuple[Standing, RefreshRecord]:
         root = _root_above(tx, record.root_key_id)
         check_enabled(tx, root.account_id)
         client = replace(record, root_key_id=root.key_id)
@@ -239,6 +279,10 @@ class TokenService:
         standing = tx.auth.standing(client.client_id, first.family_id)
         if standing is None:
             raise InvalidTokenError("the new key can't be read back")
+        event = AuditEvent(
+            at=at, action=Action.TOKEN_MINT, by=by, target=client.client_id, details=_minted_details(client)
+        )
+        tx.audit.append(event)
         return standing, first
 
     def _access_claims(self, standing: Standing, at: int) -> AccessClaims:
@@ -280,6 +324,15 @@ def _presented(standing: Standing, record: RefreshRecord, successor: RefreshReco
         exchanged_at=record.exchanged_at,
         successor_used=successor is not None and successor.exchanged_at is not None,
     )
+
+
+def _minted_details(client: TokenKeyRecord) -> dict[str, str]:
+    details = {"permissions": detail(" ".join(client.permissions))}
+    if client.context_id is not None and client.executor is not None:
+        details |= {"context": str(client.context_id), "executor": str(client.executor)}
+    if client.expires_at is not None:
+        details["expires_at"] = str(client.expires_at)
+    return details
 
 
 def _root_above(tx: Transaction, key_id: str) -> RootKeyRecord:
