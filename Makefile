@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fix demo bench locks clean
+.PHONY: help setup run test long lint fix demo bench locks clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,6 +23,9 @@ test: setup ## lint, and run every test; PYTEST_ARGS="-k revoke" narrows it
 	@$(BIN)/python -m scripts.components
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile $(PYTEST_ARGS)
+
+long: setup ## run the tests that take minutes
+	@$(BIN)/python -m pytest -q -m long $(PYTEST_ARGS)
 
 lint: setup ## style, format, types, import layers
 	@$(BIN)/ruff check --quiet .
@@ -44,5 +47,5 @@ locks: setup ## write requirements/*.txt anew; LOCKS_ARGS=--upgrade takes the ne
 
 clean: ## remove what was built; a node's home, with its keys, stays
 	@rm -rf .venv .setup-* dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
-	@rm -rf examples/*/node_modules examples/*/build
+	@rm -rf examples/*/node_modules examples/*/build tests/near_api_js/node_modules
 	@find $(wildcard src tests packages bench examples scripts) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.openapi_answers import Promises
 from tests.servers import Got, Running, running
 from tests.simulators.transport import Network
 
 from meroid.app import Node, RunningNode, initialise_node
-from meroid.config import Settings
+from meroid.config import AuthSettings, Settings
 from meroid.ids import ContextId
 
 PASSWORD = "correct horse battery"
@@ -38,6 +39,7 @@ class ServedNode:
     running: RunningNode
     server: Running
     token: str
+    promises: Promises
 
     def ask(
         self,
@@ -48,9 +50,14 @@ class ServedNode:
         *,
         token: str | None = None,
     ) -> Got:
-        """One request, with the owner's token where none is given; paths are below `/admin-api` unless rooted."""
+        """One request, with the owner's token where none is given; paths are below `/admin-api` unless rooted.
+
+        The answer has to be one of those that the OpenAPI document has.
+        """
         whole = path if path.startswith("/") else f"/admin-api/{path}"
-        return self.server.ask(method, whole, body, headers, token=self.token if token is None else token)
+        got = self.server.ask(method, whole, body, headers, token=self.token if token is None else token)
+        self.promises.check(method, whole, got.status, got.headers, got.body)
+        return got
 
     def data(self, method: str, path: str, body: Any = None) -> Any:
         """The data of a success."""
@@ -114,11 +121,22 @@ class ServedNode:
 
 @contextmanager
 def served_node(
-    folder: Path, network: Network, *, mode: str, name: str = "one", fuel: int | None = None
+    folder: Path,
+    network: Network,
+    *,
+    mode: str,
+    name: str = "one",
+    fuel: int | None = None,
+    auth: AuthSettings | None = None,
 ) -> Iterator[ServedNode]:
     """Start a node; it is gone when the block ends. With less `fuel`, calls that never end are ended sooner."""
     settings = Settings(
-        home=folder / name, name=name, auth_mode=mode, listen=(("127.0.0.1", 0),), swarm=(("127.0.0.1", 0),)
+        home=folder / name,
+        name=name,
+        auth_mode=mode,
+        listen=(("127.0.0.1", 0),),
+        swarm=(("127.0.0.1", 0),),
+        auth=auth or AuthSettings(),
     )
     settings.home.mkdir(mode=0o700, parents=True)
     node = initialise_node(settings)
@@ -129,7 +147,14 @@ def served_node(
         with running(started.application) as server:
             token = _sign_in(server) if mode == "embedded" else ""
             yield ServedNode(
-                name=name, mode=mode, folder=folder, node=node, running=started, server=server, token=token
+                name=name,
+                mode=mode,
+                folder=folder,
+                node=node,
+                running=started,
+                server=server,
+                token=token,
+                promises=Promises(started.application.table),
             )
     finally:
         started.close()

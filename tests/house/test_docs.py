@@ -73,7 +73,10 @@ def test_every_direct_dependency_says_what_it_is_for() -> None:
         *project["build-system"]["requires"],
         *(row for row in (ROOT / "requirements" / "build.in").read_text().splitlines() if not row.startswith("#")),
     ]
-    packages = [json.loads(path.read_text()) for path in ROOT.glob("examples/*/package.json")]
+    packages = [
+        json.loads(path.read_text())
+        for path in [*ROOT.glob("examples/*/package.json"), *ROOT.glob("tests/*/package.json")]
+    ]
     from_npm = {
         name for package in packages for key in ("dependencies", "devDependencies") for name in package.get(key, ())
     }

@@ -35,6 +35,7 @@ KEYS: Final = (
     Key("jwt.bind_logins", Kind.SWITCH, DEFAULT_AUTH.bind_logins),
     Key("tls.cert", Kind.TEXT, None),
     Key("tls.key", Kind.TEXT, None),
+    Key("metrics.open", Kind.SWITCH, False),
     Key("near.network", Kind.TEXT, DEFAULT_AUTH.near.network),
     Key("near.rpc", Kind.TEXT, None),
     Key("near.rpc_url", Kind.TEXT, None),

@@ -8,13 +8,14 @@ from meroid.account.certificate import DelegationCertificate, certificate_text
 from meroid.account.client_keys import ClientKeyPath
 from meroid.account.proof import IdentityProof, proof_text
 from meroid.errors import ForbiddenError
+from meroid.http.contract import WRITES, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint, in_context
 from meroid.ids import AccountId, ContextId
 from meroid.service.accounts import AccountService, AccountView, ClientKeyView
 from meroid.service.gate import OutsideBindingError, PermissionDeniedError
 from meroid.service.returning import Returned, ReturnService
-from meroid.wire import account_api as shapes
+from meroid.wire import account_api as shapes, node_answers as gives
 
 _EXECUTE: Final = parse_permission("context:execute")
 _ACCOUNT: Final = "/admin-api/account"
@@ -56,26 +57,35 @@ class AccountsApi:
             Endpoint("POST", "/admin-api/accounts/{account_id}/enable", self.enable, admin),
         ]
 
+    @speaks(gives=shapes.AccountData, asks="context:list")
     def show(self, request: ApiRequest) -> ApiResponse:
         """One's own account."""
         _check_may_see(request.principal)
         return ApiResponse.data(_account(self._accounts.show(request.principal)))
 
+    @speaks(gives=gives.ClientKeys, asks="context:list")
     def client_keys(self, request: ApiRequest) -> ApiResponse:
         """One's own client keys, oldest first."""
         _check_may_see(request.principal)
         listed = [_client_key(each) for each in self._accounts.client_keys(request.principal)]
         return ApiResponse.data({"clientKeys": listed, "rotateAfterDays": self._rotate_after_days})
 
+    @speaks(gives=gives.KeyLogEntries, asks="context:list")
     def key_log(self, request: ApiRequest) -> ApiResponse:
         """The entries of one's own key log, base64url."""
         _check_may_see(request.principal)
         return ApiResponse.data({"entries": shapes.base64_texts(self._accounts.key_log(request.principal))})
 
+    @speaks(gives=shapes.AccountData, refuses="login_not_fresh needs_cosigners key_log_unsettled")
     def rotate(self, request: ApiRequest) -> ApiResponse:
         """The next account key takes over."""
         return ApiResponse.data(_account(self._accounts.rotate(request.principal, request.at)))
 
+    @speaks(
+        takes=shapes.ProveBody,
+        gives=gives.Proof,
+        refuses="login_not_fresh needs_cosigners key_log_unsettled not_your_identity bad_proof bad_proof_lifetime delegation_not_live",
+    )
     def prove(self, request: ApiRequest) -> ApiResponse:
         """A proof that a client key is one's own, for one audience."""
         body = request.json(shapes.ProveBody)
@@ -89,6 +99,11 @@ class AccountsApi:
         )
         return ApiResponse.data({"proof": proof_text(self._accounts.prove(request.principal, proof, request.at))})
 
+    @speaks(
+        takes=shapes.DelegateBody,
+        gives=gives.Delegated,
+        refuses="login_not_fresh needs_cosigners key_log_unsettled not_your_identity bad_permission",
+    )
     def delegate(self, request: ApiRequest) -> ApiResponse:
         """A certificate for a client key, in force from now on."""
         body = request.json(shapes.DelegateBody)
@@ -103,17 +118,22 @@ class AccountsApi:
         made = self._accounts.delegate(request.principal, certificate, request.at)
         return ApiResponse.data({"serial": made.serial, "certificate": certificate_text(made.certificate)})
 
+    @speaks(
+        takes=shapes.EndDelegationBody, refuses="login_not_fresh needs_cosigners key_log_unsettled delegation_not_live"
+    )
     def end_delegation(self, request: ApiRequest) -> ApiResponse:
         """Take a certificate out of force."""
         body = request.json(shapes.EndDelegationBody)
         self._accounts.end_delegation(request.principal, body.serial, request.at)
         return ApiResponse.data(None)
 
+    @speaks(takes=shapes.ReturnBody, gives=gives.ReturnedContexts, refuses="bad_endpoint")
     def come_back(self, request: ApiRequest) -> ApiResponse:
         """Look for the contexts of restored keys."""
         found = self._returning.look(request.json(shapes.ReturnBody).addresses)
         return ApiResponse.data({"contexts": [_returned(each) for each in found]})
 
+    @speaks(takes=shapes.ResumeBody, gives=gives.NewKey, refuses=f"nothing_to_resume {WRITES}")
     def resume(self, request: ApiRequest) -> ApiResponse:
         """Go on with a restored key in a context without having heard from a member."""
         context_id = request.id_param("context_id", ContextId)
@@ -121,20 +141,24 @@ class AccountsApi:
         key = self._returning.resume_alone(request.principal, context_id, force=body.force)
         return ApiResponse.data({"publicKey": str(key)})
 
+    @speaks(refuses="local_only")
     def local_only(self, _: ApiRequest) -> ApiResponse:
         """Refuse what only the machine of the key store does."""
         raise LocalOnlyError("the words of an account never travel over HTTP")
 
+    @speaks(gives=gives.Accounts)
     def list_accounts(self, request: ApiRequest) -> ApiResponse:
         """The accounts of the node, for its owner; for others their own."""
         return ApiResponse.data({"accounts": [_account(each) for each in self._accounts.list(request.principal)]})
 
+    @speaks(refuses="login_not_fresh not_the_owner owner_account account_not_found")
     def disable(self, request: ApiRequest) -> ApiResponse:
         """Let an account open nothing here any more."""
         account_id = request.id_param("account_id", AccountId)
         self._accounts.disable(request.principal, account_id, request.at)
         return ApiResponse.data(None)
 
+    @speaks(refuses="login_not_fresh not_the_owner account_not_found")
     def enable(self, request: ApiRequest) -> ApiResponse:
         """Let a disabled account log in again."""
         self._accounts.enable(request.principal, request.id_param("account_id", AccountId), request.at)

@@ -5,13 +5,14 @@ from typing import Final, TypeAlias
 
 from meroid.access.decide import Resource
 from meroid.access.permissions import parse_permission
+from meroid.http.contract import speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SocketEndpoint
 from meroid.ids import ApplicationId, ContextId, Id32
 from meroid.keys.public import PublicKey
 from meroid.service.aliases import AliasService, BadAliasError
 from meroid.service.ports.content import AliasScope
-from meroid.wire import admin_api as shapes
+from meroid.wire import admin_api as shapes, node_answers as gives
 from meroid.wire.json_body import FieldRefusedError
 
 _Bodies: TypeAlias = shapes.ContextAliasBody | shapes.ApplicationAliasBody | shapes.IdentityAliasBody
@@ -44,7 +45,14 @@ class AliasesApi:
         def route(methods: str, path: str, verb: str, handler: Callable[[ApiRequest], ApiResponse]) -> Endpoint:
             needed = parse_permission(f"context:alias:{verb}:{scope}")
             resource = _in_context if inside else _nothing
-            return Endpoint(methods, path, handler, Requires(needed, resource))
+            return Endpoint(methods, path, said[verb](handler), Requires(needed, resource))
+
+        said = {
+            "create": speaks(takes=_BODY[scope], refuses="alias_exists bad_alias context_not_found"),
+            "lookup": speaks(gives=gives.FoundAlias),
+            "delete": speaks(),
+            "list": speaks(gives=gives.AliasTargets),
+        }
 
         return [
             route("POST", f"/admin-api/alias/create/{scope}{inside}", "create", lambda r: self._create(scope, r)),

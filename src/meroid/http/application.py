@@ -11,6 +11,7 @@ from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
 from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
+from meroid.http.openapi import openapi_endpoint
 from meroid.http.peers import Proxies
 from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
 from meroid.http.tally import Tally
@@ -58,7 +59,8 @@ class HttpApplication:
         """
         chosen = settings or HttpSettings()
         self._workers = workers or Workers()
-        self.table = RouteTable(endpoints)
+        routes = [*endpoints]
+        self.table = RouteTable([*routes, openapi_endpoint(routes)])
         proxies = Proxies(chosen.trusted_proxies, node_host=chosen.node_host)
         self.tally = Tally([each.path for each in self.table.endpoints], tally_folder)
         self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch, tally=self.tally)

@@ -12,12 +12,13 @@ from meroid.access.permissions import ADMIN, parse_permission
 from meroid.access.principal import Principal
 from meroid.auth.first_owner import Peer, is_loopback_address
 from meroid.errors import ForbiddenError, InvalidInputError
+from meroid.http.contract import speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SocketEndpoint
 from meroid.ids import ApplicationId
 from meroid.service.applications import ApplicationService, ApplicationTooLargeError
 from meroid.service.ports.content import ApplicationRecord
-from meroid.wire import admin_api as shapes
+from meroid.wire import admin_api as shapes, node_answers as gives
 
 _LIST: Final = parse_permission("application:list")
 _INSTALL: Final = parse_permission("application:install")
@@ -59,6 +60,11 @@ class ApplicationsApi:
             Endpoint("GET", "/admin-api/peers", self.peers, Requires(ADMIN)),
         ]
 
+    @speaks(
+        takes=shapes.InstallFileBody,
+        gives=gives.NamedApplication,
+        refuses="local_only file_unreadable application_too_large bad_module not_compiled",
+    )
     def install_file(self, request: ApiRequest) -> ApiResponse:
         """Install a module from a file on this machine, for callers on it."""
         body = request.json(shapes.InstallFileBody)
@@ -70,22 +76,26 @@ class ApplicationsApi:
         )
         return ApiResponse.data({"applicationId": str(record.application_id)})
 
+    @speaks(gives=gives.Applications)
     def list(self, request: ApiRequest) -> ApiResponse:
         """All applications, as far as the caller's token goes."""
         seen = [each for each in self._applications.list() if _sees(request.principal, each)]
         return ApiResponse.data({"apps": [_application(record) for record in seen]})
 
+    @speaks(gives=gives.FoundApplication)
     def get(self, request: ApiRequest) -> ApiResponse:
         """One application, or null."""
         record = self._applications.get(request.id_param("application_id", ApplicationId))
         return ApiResponse.data({"application": None if record is None else _application(record)})
 
+    @speaks(gives=gives.NamedApplication)
     def uninstall(self, request: ApiRequest) -> ApiResponse:
         """Forget an application; the wire gives its id even when it wasn't there."""
         application_id = request.id_param("application_id", ApplicationId)
         self._applications.uninstall(application_id)
         return ApiResponse.data({"applicationId": str(application_id)})
 
+    @speaks(gives=gives.PeerCount, bare=True)
     def peers(self, _: ApiRequest) -> ApiResponse:
         """How many nodes are connected; without an envelope, as the wire has it."""
         return ApiResponse.bare({"count": self._peers()})

@@ -1,11 +1,13 @@
 """The routes of the audit trail and of the numbers made from it (`wire/auth.md` §1.5, and beside the wire)."""
 
-from typing import Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
 
 from meroid.access.permissions import ADMIN
 from meroid.access.principal import Principal
 from meroid.errors import InvalidInputError
 from meroid.http.auth_api import identified
+from meroid.http.contract import FLAG, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
 from meroid.ids import AccountId
@@ -16,6 +18,18 @@ from meroid.wire.envelope import Envelope
 
 _GREATEST: Final = 2**63 - 1
 _TEXT: Final = 64
+_NUMBER: Final[Mapping[str, Any]] = {"type": "string", "pattern": "^[0-9]{1,19}$"}
+_WORD: Final[Mapping[str, Any]] = {"type": "string", "maxLength": _TEXT}
+_QUERY: Final[Mapping[str, Mapping[str, Any]]] = {
+    "after": _NUMBER,
+    "limit": _NUMBER,
+    "since": _NUMBER,
+    "until": _NUMBER,
+    "account": _WORD,
+    "action": _WORD,
+    "outcome": _WORD,
+    "latest": FLAG,
+}
 DefaultT = TypeVar("DefaultT", int, None)
 
 
@@ -40,6 +54,7 @@ class AuditApi:
             Endpoint("GET", "/admin/audit/head", self.head, Requires(ADMIN), envelope=auth),
         ]
 
+    @speaks(gives=shapes.AuditPageData, query=_QUERY, refuses="bad_filter bad_id permission_denied")
     def list(self, request: ApiRequest) -> ApiResponse:
         """Events behind `after`, or with `latest=true` the last ones; a page of them."""
         query = request.query()
@@ -59,6 +74,7 @@ class AuditApi:
         )
         return _data(data, request.principal)
 
+    @speaks(gives=shapes.AuditHeadData, refuses="no_signing_key")
     def head(self, request: ApiRequest) -> ApiResponse:
         """Where the trail ends, signed."""
         head, statement = self._audit.head(request.at)

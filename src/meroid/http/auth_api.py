@@ -6,6 +6,7 @@ from meroid import __version__
 from meroid.access.principal import Principal
 from meroid.auth.node_binding import WrongNodeError, check_node
 from meroid.errors import UnauthenticatedError
+from meroid.http.contract import PROOFS, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Watch, bearer_of
 from meroid.http.health_api import Health
@@ -16,7 +17,7 @@ from meroid.service.gate import Gate
 from meroid.service.login import LoginRequest, LoginService
 from meroid.service.minting import WantedKey
 from meroid.service.tokens import TokenPair, TokenService
-from meroid.wire import auth_api as shapes
+from meroid.wire import auth_api as shapes, node_answers as gives
 from meroid.wire.envelope import Envelope
 
 _BEARER: Final = "Bearer "
@@ -56,6 +57,11 @@ class AuthApi:
             Endpoint("GET", "/admin/identity", self.identity, SignedIn(), envelope=auth),
         ]
 
+    @speaks(
+        takes=shapes.TokenBody,
+        gives=shapes.TokenPairData,
+        refuses=f"bad_permission account_disabled setup_required wrong_setup_code not_initialised {PROOFS}",
+    )
     def token(self, request: ApiRequest) -> ApiResponse:
         """Log in."""
         body = request.json(shapes.TokenBody)
@@ -72,6 +78,11 @@ class AuthApi:
         except UnauthenticatedError as error:
             return ApiResponse.refusal(error, Envelope.AUTH, text=f"Authentication failed: {error.reason}")
 
+    @speaks(
+        takes=shapes.RefreshBody,
+        gives=shapes.TokenPairData,
+        refuses="invalid_token token_expired token_revoked token_reuse",
+    )
     def refresh(self, request: ApiRequest) -> ApiResponse:
         """Exchange a refresh token; early is fine."""
         body = request.json(shapes.RefreshBody)
@@ -82,6 +93,7 @@ class AuthApi:
             )
         )
 
+    @speaks(takes=shapes.LogoutBody, optional=True, gives=shapes.LoggedOutData, refuses="missing_token invalid_token")
     def logout(self, request: ApiRequest) -> ApiResponse:
         """End the log-ins behind the bearer and the refresh token; also when they have expired or ended."""
         body = request.json(shapes.LogoutBody) if request.body else shapes.LogoutBody()
@@ -89,6 +101,7 @@ class AuthApi:
         self._tokens.log_out(bearer, body.refresh_token, request.at, address=request.peer.address or None)
         return _data(shapes.LoggedOutData())
 
+    @speaks(gives=str, refuses="missing_token invalid_token token_expired token_revoked")
     def validate(self, request: ApiRequest) -> ApiResponse:
         """Judge the token of a request that a proxy holds; never 400, which nginx takes for a failure."""
         authorization = request.headers.get("authorization", "")
@@ -106,6 +119,7 @@ class AuthApi:
             return ApiResponse.refusal(error, Envelope.AUTH, guarded=True, text=text)
         return ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=identified(principal))
 
+    @speaks(gives=shapes.ProvidersData)
     def providers(self, _: ApiRequest) -> ApiResponse:
         """The ways to log in."""
         known = self._login.providers()
@@ -121,6 +135,7 @@ class AuthApi:
         ]
         return _data(shapes.ProvidersData(providers=listed, count=len(listed), setup_required=known.setup_required))
 
+    @speaks(gives=shapes.HealthData)
     def health(self, request: ApiRequest) -> ApiResponse:
         """Whether the store answers; always 200."""
         storage = self._health.store_answers()
@@ -128,11 +143,17 @@ class AuthApi:
         uptime = self._health.uptime_s(request.at)
         return _data(shapes.HealthData(status=status, storage=storage, uptime_seconds=uptime))
 
+    @speaks(gives=gives.Jwks, bare=True)
     def jwks(self, request: ApiRequest) -> ApiResponse:
         """The keys that verify tokens (RFC 7517), without an envelope."""
         answer = ApiResponse.bare(self._tokens.jwks(request.at))
         return ApiResponse(body=answer.body, headers=(("Cache-Control", _JWKS_CACHE),))
 
+    @speaks(
+        takes=shapes.ClientKeyBody,
+        gives=(shapes.TokenPairData, shapes.ServiceTokenData),
+        refuses="bad_permission bad_binding permission_not_held bad_token_name bad_lifetime service_token_mints not_your_identity login_not_fresh unsafe_claim",
+    )
     def client_key(self, request: ApiRequest) -> ApiResponse:
         """Mint a token pair or a service token under the caller's key, bound to a context and identity or to nothing."""
         body = request.json(shapes.ClientKeyBody)
@@ -152,12 +173,19 @@ class AuthApi:
         )
         return _data(data, request.principal)
 
+    @speaks(
+        takes=shapes.RevokeBody,
+        gives=shapes.RevokedData,
+        asks="keys:delete",
+        refuses="key_not_found last_root_key last_admin_key login_not_fresh",
+    )
     def revoke(self, request: ApiRequest) -> ApiResponse:
         """Revoke a root or client key by its id."""
         body = request.json(shapes.RevokeBody)
         self._tokens.revoke(request.principal, body.client_id, request.at)
         return _data(shapes.RevokedData(), request.principal)
 
+    @speaks(gives=shapes.IdentityData)
     def identity(self, request: ApiRequest) -> ApiResponse:
         """What this service is."""
         names = [each.name for each in self._login.providers().providers]

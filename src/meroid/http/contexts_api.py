@@ -19,6 +19,7 @@ from meroid.access.permissions import (
 )
 from meroid.access.principal import Principal
 from meroid.errors import UnavailableError
+from meroid.http.contract import ENTERS, READS, WRITES, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
@@ -34,7 +35,7 @@ from meroid.service.joining import JoiningService, WrongInviteeError
 from meroid.service.replica import ContextNotFoundError
 from meroid.service.rotation import RotationService
 from meroid.service.tickets import Ticket
-from meroid.wire import admin_api as shapes, invitations as wire
+from meroid.wire import admin_api as shapes, invitations as wire, node_answers as gives
 from meroid.wire.envelope import Envelope
 from meroid.wire.json_body import decode_json
 
@@ -77,12 +78,19 @@ class ContextsApi:
             Endpoint("POST", "/admin-api/contexts/join_by_open_invitation", self.join_openly, Requires(JOIN_CONTEXT)),
         ]
 
+    @speaks(gives=gives.Contexts)
     def list_contexts(self, request: ApiRequest) -> ApiResponse:
         """Contexts of the caller's account, as far as its token goes."""
         views = self._contexts.list(request.principal)
         seen = [view for view in views if self._sees(request.principal, view)]
         return ApiResponse.data({"contexts": [_context(view) for view in seen]})
 
+    @speaks(
+        takes=shapes.CreateContextBody,
+        gives=gives.Membership,
+        asks="context:create",
+        refuses=f"application_not_found context_seed_used pool_full not_compiled function_call_failed delta_too_large bad_module {WRITES}",
+    )
     def create(self, request: ApiRequest) -> ApiResponse:
         """Make a context."""
         body = request.json(shapes.CreateContextBody)
@@ -96,10 +104,12 @@ class ContextsApi:
         context_id, member = self._contexts.create(request.principal, founding, request.at)
         return ApiResponse.data({"contextId": str(context_id), "memberPublicKey": str(member)})
 
+    @speaks(gives=shapes.ContextData, asks="context:list", refuses=READS)
     def get(self, request: ApiRequest) -> ApiResponse:
         """One context."""
         return self._in_context(request, LIST_CONTEXTS, lambda who, which: _context(self._contexts.get(who, which)))
 
+    @speaks(gives=gives.Identities, asks="context:list", refuses=READS)
     def identities(self, request: ApiRequest) -> ApiResponse:
         """All members."""
         return self._in_context(
@@ -108,6 +118,7 @@ class ContextsApi:
             lambda who, which: {"identities": shapes.id_texts(self._contexts.get(who, which).executors)},
         )
 
+    @speaks(gives=gives.Identities, asks="context:list", refuses=READS)
     def identities_owned(self, request: ApiRequest) -> ApiResponse:
         """Members that are identities of the caller's account."""
         return self._in_context(
@@ -116,6 +127,7 @@ class ContextsApi:
             lambda who, which: {"identities": shapes.id_texts(self._contexts.owned(who, which))},
         )
 
+    @speaks(gives=gives.Members, asks="context:list", refuses=READS)
     def members(self, request: ApiRequest) -> ApiResponse:
         """Members with their capabilities; beside the wire."""
 
@@ -138,6 +150,11 @@ class ContextsApi:
 
         return self._in_context(request, LIST_CONTEXTS, listed)
 
+    @speaks(
+        takes=(shapes.CapabilitiesBody, shapes.CapabilityPairs),
+        asks="context:capabilities:grant",
+        refuses=f"unknown_capability own_linked_key {WRITES}",
+    )
     def grant(self, request: ApiRequest) -> ApiResponse:
         """Give capabilities, in both body forms."""
         context_id, signer, pairs = self._capabilities(request, _GRANT)
@@ -150,6 +167,11 @@ class ContextsApi:
         self._contexts.change(request.principal, context_id, signer, list(dict.fromkeys(bodies)), request.at)
         return ApiResponse.data(None)
 
+    @speaks(
+        takes=(shapes.CapabilitiesBody, shapes.CapabilityPairs),
+        asks="context:capabilities:revoke",
+        refuses=f"unknown_capability own_linked_key {WRITES}",
+    )
     def revoke(self, request: ApiRequest) -> ApiResponse:
         """Take capabilities, in both body forms; `Member` ends the membership."""
         context_id, signer, pairs = self._capabilities(request, _REVOKE)
@@ -166,10 +188,12 @@ class ContextsApi:
         self._contexts.change(request.principal, context_id, signer, list(dict.fromkeys(bodies)), request.at)
         return ApiResponse.data(None)
 
+    @speaks(asks="context:execute", refuses=f"nobody_answered sync_incomplete not_a_member membership_ended {READS}")
     def sync(self, request: ApiRequest) -> ApiResponse:
         """Ask the members of one context for what is missing."""
         return self._in_context(request, EXECUTE, self._synced)
 
+    @speaks(refuses="nobody_answered sync_incomplete")
     def sync_all(self, request: ApiRequest) -> ApiResponse:
         """The same for every context in which the caller may execute, as many as there is time for.
 
@@ -205,11 +229,13 @@ class ContextsApi:
             raise failed
         return ApiResponse.data(None)
 
+    @speaks(gives=gives.NewKey, refuses="pool_full")
     def generate_identity(self, request: ApiRequest) -> ApiResponse:
         """A new client key."""
         key = self._contexts.generate_identity(request.principal, request.at)
         return ApiResponse.data({"publicKey": str(key)})
 
+    @speaks(takes=shapes.RotateBody, gives=gives.NewKey, asks="context:execute", refuses=WRITES)
     def rotate(self, request: ApiRequest) -> ApiResponse:
         """Replace a client key by its next one; beside the wire."""
         context_id = request.id_param("context_id", ContextId)
@@ -218,6 +244,7 @@ class ContextsApi:
         key = self._rotation.rotate(request.principal, context_id, body.identity, request.at)
         return ApiResponse.data({"publicKey": str(key)})
 
+    @speaks(takes=shapes.InviteBody, gives=str, asks="context:invite", refuses=WRITES)
     def invite(self, request: ApiRequest) -> ApiResponse:
         """Invite a named key."""
         body = request.json(shapes.InviteBody)
@@ -232,6 +259,7 @@ class ContextsApi:
         )
         return ApiResponse.data(wire.encode_invitation(text))
 
+    @speaks(takes=shapes.InviteOpenlyBody, gives=wire.SignedOpenInvitation, asks="context:invite", refuses=WRITES)
     def invite_openly(self, request: ApiRequest) -> ApiResponse:
         """Invite whoever holds the invitation."""
         body = request.json(shapes.InviteOpenlyBody)
@@ -251,6 +279,11 @@ class ContextsApi:
             wire.SignedOpenInvitation(invitation=data, inviter_signature=made.ticket.signature.hex())
         )
 
+    @speaks(
+        takes=shapes.JoinBody,
+        gives=gives.Membership,
+        refuses=f"bad_invitation_text bad_invitation invitation_expired wrong_invitee {ENTERS}",
+    )
     def join(self, request: ApiRequest) -> ApiResponse:
         """Join with an invitation for a key of the caller."""
         body = request.json(shapes.JoinBody)
@@ -259,6 +292,11 @@ class ContextsApi:
         ticket = decode_ticket(text.context_id, text.contract)
         return self._joined(request, ticket, text.invitee, None)
 
+    @speaks(
+        takes=wire.JoinOpenlyBody,
+        gives=gives.Membership,
+        refuses=f"bad_invitation_text bad_invitation invitation_expired wrong_invitee {ENTERS}",
+    )
     def join_openly(self, request: ApiRequest) -> ApiResponse:
         """Join with an open invitation."""
         body = request.json(wire.JoinOpenlyBody)

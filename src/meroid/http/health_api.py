@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from meroid.errors import UnavailableError
+from meroid.http.contract import speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
+from meroid.wire import node_answers as gives
 
 _ALIVE = {"status": "alive"}
 
@@ -48,13 +50,14 @@ class Health:
 def supervisor_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
     """The routes that say whether to restart it, and whether to send it requests."""
 
+    @speaks(gives=gives.Ready, bare=True, refuses="not_ready")
     def ready(_: ApiRequest) -> ApiResponse:
         if not health.store_answers():
             raise NotReadyError("the store can't be read or written")
         return ApiResponse.bare({"status": "ready"})
 
     return [
-        Endpoint("GET", "/health/live", lambda _: ApiResponse.bare(_ALIVE), Public("for supervisors"), inline=True),
+        Endpoint("GET", "/health/live", _live, Public("for supervisors"), inline=True),
         Endpoint("GET", "/health/ready", ready, Public("for supervisors; gives no details")),
     ]
 
@@ -72,5 +75,13 @@ def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
     ]
 
 
+@speaks(gives=gives.Alive)
 def _alive(_: ApiRequest) -> ApiResponse:
+    """Whether the caller's token holds."""
     return ApiResponse.data(_ALIVE)
+
+
+@speaks(gives=gives.Alive, bare=True)
+def _live(_: ApiRequest) -> ApiResponse:
+    """Whether the process answers."""
+    return ApiResponse.bare(_ALIVE)

@@ -6,6 +6,7 @@ from meroid import limits
 from meroid.access.decide import Resource
 from meroid.access.permissions import EXECUTE
 from meroid.errors import MeroidError
+from meroid.http.contract import speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, SignedIn, SocketEndpoint
 from meroid.ids import BadIdError, ContextId
@@ -15,7 +16,7 @@ from meroid.service.contexts import ContextService
 from meroid.service.execution import Call, ExecutionService
 from meroid.service.gate import Gate
 from meroid.service.ports.content import AliasScope
-from meroid.wire import jsonrpc as shapes
+from meroid.wire import jsonrpc as shapes, node_answers as gives
 from meroid.wire.envelope import JSON
 
 
@@ -34,6 +35,7 @@ class JsonRpcApi:
         """The route; context and executor stand in the body, so the handler authorises."""
         return [Endpoint("POST", "/jsonrpc", self.call, SignedIn())]
 
+    @speaks(takes=shapes.RpcRequest, gives=(gives.CallSucceeded, gives.CallFailed), bare=True, asks="context:execute")
     def call(self, request: ApiRequest) -> ApiResponse:
         """One call; whatever fails after the envelope was read is status 200."""
         envelope = request.json(shapes.RpcRequest)

@@ -1,6 +1,6 @@
 """The routes of challenges and root keys (`wire/auth.md` §1.3 and §1.5)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -9,6 +9,7 @@ from meroid.access.principal import Principal
 from meroid.auth.tokens import TokenRevokedError
 from meroid.errors import UnauthenticatedError
 from meroid.http.auth_api import identified
+from meroid.http.contract import FLAG, PROOFS, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Public, Requires, SignedIn, SocketEndpoint
 from meroid.service.login import LoginService
@@ -40,6 +41,11 @@ class KeysApi:
             Endpoint("DELETE", "/admin/keys/{key_id}", self.remove, SignedIn(), envelope=auth),
         ]
 
+    @speaks(
+        gives=shapes.ChallengeData,
+        query={"method": {"type": "string", "default": shapes.DEFAULT_METHOD}},
+        refuses="unsupported_method host_unknown",
+    )
     def challenge(self, request: ApiRequest) -> ApiResponse:
         """Something to sign; keeps nothing."""
         method = request.query().get("method", shapes.DEFAULT_METHOD)
@@ -54,12 +60,19 @@ class KeysApi:
             Envelope.AUTH,
         )
 
+    @speaks(gives=Sequence[shapes.RootKeyData], query={"all": FLAG})
     def list(self, request: ApiRequest) -> ApiResponse:
         """Root keys of the caller's account; with `all=true`, for `admin`, of every account."""
         principal = request.principal
         known = self._root_keys.list(principal, everybody=request.flag("all"))
         return _data([_shown(each, principal) for each in known], principal)
 
+    @speaks(
+        takes=shapes.NewKeyBody,
+        gives=shapes.NewKeyData,
+        refuses="login_not_fresh root_key_exists weak_password not_this_account bad_provider_data bad_near_key near_key_unsupported near_rate_limited near_not_configured near_unreachable login_throttled login_busy needs_cosigners key_log_unsettled",
+        refuses_as={403: PROOFS},
+    )
     def bind(self, request: ApiRequest) -> ApiResponse:
         """Bind a root key to the caller's account."""
         body = request.json(shapes.NewKeyBody)
@@ -76,6 +89,11 @@ class KeysApi:
         message = shapes.KEY_CREATED if bound.created else shapes.KEY_UPDATED
         return _data(shapes.NewKeyData(message=message, key_id=bound.key_id), request.principal)
 
+    @speaks(
+        takes=shapes.PasswordBody,
+        gives=shapes.PasswordChangedData,
+        refuses="login_not_fresh key_not_found method_unsuited old_password_needed wrong_old_password root_key_changed weak_password login_throttled login_busy",
+    )
     def password(self, request: ApiRequest) -> ApiResponse:
         """Change the password of a root key."""
         body = request.json(shapes.PasswordBody)
@@ -88,6 +106,12 @@ class KeysApi:
         ended = self._root_keys.change_password(request.principal, request.params["key_id"], new, request.at)
         return _data(shapes.PasswordChangedData(sessions_ended=ended), request.principal)
 
+    @speaks(
+        gives=shapes.RemovedKeyData,
+        query={"force": FLAG},
+        asks="keys:delete",
+        refuses="key_not_found last_root_key last_admin_key login_not_fresh",
+    )
     def remove(self, request: ApiRequest) -> ApiResponse:
         """Revoke a root key, with all that hangs on it."""
         force = request.flag("force")

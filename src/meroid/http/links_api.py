@@ -6,6 +6,7 @@ import msgspec
 
 from meroid.access.decide import Resource
 from meroid.access.permissions import EXECUTE, JOIN_CONTEXT, LIST_CONTEXTS, NEW_IDENTITY, Permission
+from meroid.http.contract import ENTERS, READS, WRITES, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
@@ -15,7 +16,7 @@ from meroid.service.contexts import ContextService
 from meroid.service.gate import Gate
 from meroid.service.link_codes import decode_link_code
 from meroid.service.linking import Identity, LinkingService
-from meroid.wire import admin_api as shapes
+from meroid.wire import admin_api as shapes, node_answers as gives
 
 _IDENTITIES: Final = "/admin-api/contexts/{context_id}/identities"
 
@@ -37,6 +38,12 @@ class LinksApi:
             Endpoint("POST", "/admin-api/contexts/link", self.take, Requires(JOIN_CONTEXT)),
         ]
 
+    @speaks(
+        takes=shapes.LinkBody,
+        gives=shapes.LinkCodeData,
+        asks="context:execute",
+        refuses=f"unknown_capability not_the_main_key no_such_identity too_many_link_offers {WRITES}",
+    )
     def offer(self, request: ApiRequest) -> ApiResponse:
         """Make a link code."""
         context_id = request.id_param("context_id", ContextId)
@@ -54,6 +61,9 @@ class LinksApi:
         )
         return ApiResponse.data(data)
 
+    @speaks(
+        takes=shapes.TakeLinkBody, gives=gives.Linked, refuses=f"bad_link_code link_code_expired pool_full {ENTERS}"
+    )
     def take(self, request: ApiRequest) -> ApiResponse:
         """Become a linked key by a code."""
         body = request.json(shapes.TakeLinkBody)
@@ -65,6 +75,12 @@ class LinksApi:
             {"contextId": str(context_id), "publicKey": str(key), "linkedTo": str(code.ticket.inviter)}
         )
 
+    @speaks(
+        takes=shapes.UnlinkBody,
+        gives=gives.Unlinked,
+        asks="context:execute",
+        refuses=f"not_the_main_key no_such_identity {WRITES}",
+    )
     def unlink(self, request: ApiRequest) -> ApiResponse:
         """Take a linked key away."""
         context_id = request.id_param("context_id", ContextId)
@@ -73,6 +89,7 @@ class LinksApi:
         stay = self._linking.unlink(request.principal, context_id, body.identity, body.key, request.at)
         return ApiResponse.data({"publicKey": str(body.key), "changes": stay})
 
+    @speaks(gives=shapes.IdentityData, asks="context:list", refuses=f"no_such_identity {READS}")
     def show(self, request: ApiRequest) -> ApiResponse:
         """One key of a member, with the keys that are linked to it."""
         context_id = request.id_param("context_id", ContextId)

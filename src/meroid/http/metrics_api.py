@@ -14,13 +14,14 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from meroid import __version__
 from meroid.access.permissions import ADMIN
 from meroid.auth.first_owner import is_direct
+from meroid.http.contract import speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Guard, bearer_of
 from meroid.http.routes import Endpoint, Public, Requires, SocketEndpoint
 from meroid.http.tally import BOUNDS_MS, Tally
 from meroid.service.ports.audit import AuditCount
 from meroid.wire.envelope import Envelope
-from meroid.wire.metrics import metrics_data
+from meroid.wire.metrics import MetricsData, metrics_data
 
 _OPEN: Final = Public("open on the machine itself; others need a token with admin, which it checks")
 _LOGIN_ROUTE: Final = "/auth/token"
@@ -43,6 +44,7 @@ class MetricsApi:
         wire = Endpoint("GET", "/admin/metrics", self.wire, Requires(ADMIN), envelope=Envelope.AUTH)
         return [Endpoint("GET", "/metrics", self.metrics, _OPEN), *([wire] if embedded else [])]
 
+    @speaks(media="text/plain", refuses="missing_token invalid_token token_expired token_revoked permission_denied")
     def metrics(self, request: ApiRequest) -> ApiResponse:
         """Everything, as Prometheus reads it."""
         if not self._wide_open and not is_direct(request.peer):
@@ -55,6 +57,7 @@ class MetricsApi:
         ProcessCollector(registry=registry)
         return ApiResponse(body=generate_latest(registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
+    @speaks(gives=MetricsData)
     def wire(self, _: ApiRequest) -> ApiResponse:
         """The numbers of the wire."""
         log_ins = [each for each in self._tally().timed() if each.route == _LOGIN_ROUTE]

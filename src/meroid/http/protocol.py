@@ -98,13 +98,21 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 class BoundedSocketProtocol(WebSocketsSansIOProtocol):
     """One WebSocket; a client that doesn't take what it is sent is cut off.
 
-    Uvicorn waits for ever until what it has written is taken, also after it has decided to close.
+    Uvicorn waits for ever until what it has written is taken, also after it has decided to close;
+    and with an opening whose lines are longer than its library takes, it never answers.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through to Uvicorn
         super().__init__(*args, **kwargs)
         self._stalled: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self.handshake_complete = self.close_sent = True  # nothing more is sent when the server stops
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -1,10 +1,12 @@
 """The routes of minted keys, and of what keys grant (`wire/auth.md` §1.5)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
 from meroid.http.auth_api import identified
+from meroid.http.contract import FLAG, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
 from meroid.service.key_permissions import KeyPermissionService, ListedTokenKey
@@ -34,23 +36,36 @@ class TokenKeysApi:
             Endpoint("PUT", permissions, self.change, SignedIn(), envelope=auth),
         ]
 
+    @speaks(gives=Sequence[shapes.TokenKeyData], query={"all": FLAG})
     def list(self, request: ApiRequest) -> ApiResponse:
         """Minted keys of the caller's account; with `all=true`, for `admin`, of every account."""
         principal = request.principal
         known = self._keys.list(principal, everybody=request.flag("all"), at=request.at)
         return _data([_shown(each, principal) for each in known], principal)
 
+    @speaks(
+        gives=shapes.RemovedTokenKeyData,
+        asks="keys:clients:delete",
+        refuses="key_not_found wrong_root_key login_not_fresh",
+    )
     def remove(self, request: ApiRequest) -> ApiResponse:
         """Revoke a minted key."""
         params = request.params
         revoked_at = self._keys.remove(request.principal, params["key_id"], params["client_id"], request.at)
         return _data(shapes.RemovedTokenKeyData(revoked_at=revoked_at // 1000), request.principal)
 
+    @speaks(gives=shapes.PermissionsData, asks="keys:permissions:get", refuses="key_not_found")
     def permissions(self, request: ApiRequest) -> ApiResponse:
         """What a key grants."""
         held = self._keys.permissions(request.principal, request.params["key_id"])
         return _data(shapes.PermissionsData(permissions=held), request.principal)
 
+    @speaks(
+        takes=shapes.PermissionsBody,
+        gives=shapes.PermissionsData,
+        asks="keys:permissions:update",
+        refuses="key_not_found login_not_fresh bad_permission permission_not_held last_permission binding_stays last_admin_key",
+    )
     def change(self, request: ApiRequest) -> ApiResponse:
         """Change what a key grants."""
         body = request.json(shapes.PermissionsBody)

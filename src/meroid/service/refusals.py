@@ -75,6 +75,9 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "rests_on_void_grant": ("what gave the author the capability does not count", "ask a manager to grant it"),
 }
 
+RULE_CODES: Final = tuple(_WORDS)
+"""The codes of the rules."""
+
 
 class RuleRefusalError(ForbiddenError):
     """A rule of the context doesn't allow it; the code is the rule's."""

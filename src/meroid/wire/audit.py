@@ -13,7 +13,7 @@ from meroid.ids import AccountId, BadIdError
 PAGE_MOST: Final = 1000
 PAGE: Final = 100
 _LINE_BYTES: Final = 64 * 1024
-_Hash = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Hash = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 

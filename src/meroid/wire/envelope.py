@@ -79,6 +79,13 @@ def encode_fault(error: MeroidError, envelope: Envelope, *, guarded: bool = Fals
     return Answer(status=status, headers=(*headers, ("Content-Type", JSON)), body=_encoder.encode(body))
 
 
+def speaks_text(kind: type[MeroidError], envelope: Envelope) -> bool:
+    """Whether refusals of a class are plain text on the routes of a family."""
+    if issubclass(kind, BodyError):
+        return envelope is Envelope.NODE
+    return issubclass(kind, BodyTooLargeError | BadPathError)
+
+
 def _plain_text(error: MeroidError) -> str | None:
     """The first line, where the wire has plain text."""
     match error:

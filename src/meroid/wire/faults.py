@@ -97,11 +97,12 @@ _STATUS: Final[Mapping[type[MeroidError], int]] = {
 """Nearest class wins."""
 
 
-def status_of(error: MeroidError) -> int:
-    """The HTTP status of a refusal."""
-    if isinstance(error, BodyError):
-        return error.status
-    return next(_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS)
+def status_of(error: MeroidError | type[MeroidError]) -> int:
+    """The HTTP status of a refusal, or of all of a class."""
+    kind = error if isinstance(error, type) else type(error)
+    if issubclass(kind, BodyError):
+        return kind.status
+    return next(_STATUS[each] for each in kind.__mro__ if each in _STATUS)
 
 
 def headers_of(error: MeroidError, *, guarded: bool) -> list[tuple[str, str]]:

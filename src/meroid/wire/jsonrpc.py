@@ -18,7 +18,7 @@ class RpcRequest(msgspec.Struct, frozen=True, kw_only=True):
     jsonrpc: Literal["2.0"]
     id: Id
     method: Any = None  # what isn't `execute` is answered inside the envelope, whatever it is
-    params: msgspec.Raw = msgspec.Raw(b"null")
+    params: msgspec.Raw = msgspec.field(default_factory=lambda: msgspec.Raw(b"null"))  # a schema can't show it
 
     def __post_init__(self) -> None:
         """Bound the id."""
