@@ -30,6 +30,7 @@ KEYS: Final = (
     Key("jwt.issuer", Kind.TEXT, DEFAULT_AUTH.issuer),
     Key("jwt.access_token_expiry", Kind.NUMBER, DEFAULT_AUTH.access_s),
     Key("jwt.refresh_token_expiry", Kind.NUMBER, DEFAULT_AUTH.refresh_s),
+    Key("metrics.open", Kind.SWITCH, DEFAULT_AUTH.metrics_open),
     Key("near.network", Kind.TEXT, DEFAULT_AUTH.near.network),
     Key("near.rpc", Kind.TEXT, None),
     Key("near.rpc_url", Kind.TEXT, None),
