@@ -12,6 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from meroid.http.server import HttpServer, bind
+from meroid.http.tls import TlsListener
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,9 @@ class Running:
 
 
 @contextmanager
-def running(app: ASGIApp) -> Iterator[Running]:
+def running(app: ASGIApp, tls: TlsListener | None = None) -> Iterator[Running]:
     """Serve an application until the block ends; requests are taken from the first line on."""
-    server = HttpServer(app, bind([("127.0.0.1", 0)]))
+    server = HttpServer(app, bind([("127.0.0.1", 0)]), tls)
     port = server.addresses[0][1]
     thread = threading.Thread(target=server.run, name="test-server")
     thread.start()

@@ -45,6 +45,9 @@ SOCKET_FRAME = Limit("socket_frame", 64 * 1024, "bytes", "a subscription to the 
 SOCKET_CONTEXTS = Limit("socket_contexts", 256, "contexts", "more than anybody watches at once, in one frame")
 SOCKET_QUEUE = Limit("socket_queue", 16 * 1024 * 1024, "bytes", "two of the largest events wait for a slow reader")
 SOCKET_STALL = Limit("socket_stall", 20, "seconds", "a reader that takes nothing for so long is cut off")
+LOGIN_FAILURES = Limit(
+    "login_failures", 50_000, "rows", "failed log-ins and failing addresses that are kept, oldest dropped; some MB"
+)
 KEY_LOG_ENTRY = Limit("key_log_entry", 64 * 1024, "bytes", "the largest entry names a recovery set of a few dozen keys")
 CERTIFICATE_BYTES = Limit("certificate", 64 * 1024, "bytes", "every permission of a large account, and its signature")
 PHRASE_BYTES = Limit("phrase", 1024, "bytes", "24 words have at most 215 letters and spaces")

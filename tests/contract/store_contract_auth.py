@@ -18,7 +18,7 @@ from tests.contract.store_records import (
 )
 
 from meroid.errors import ConflictError
-from meroid.service.ports.auth import LoginCount, Standing
+from meroid.service.ports.auth import AddressCount, LoginCount, Standing
 from meroid.service.ports.store import Store, Transaction
 
 
@@ -279,6 +279,36 @@ class AttemptsContract:
 
         assert store.write(lambda tx: tx.auth.forget_attempts(before=AT + 5)) == 2
         assert store.read(lambda tx: tx.auth.attempts(digest("login", 1), "a")) is not None
+
+    def test_failures_beyond_the_room_are_dropped_oldest_first_and_successes_stay(self, store: Store) -> None:
+        def work(tx: Transaction) -> int:
+            tx.auth.record_failure(digest("login", 0), "a", at=AT)
+            tx.auth.record_success(digest("login", 0), "a", at=AT)
+            for number in range(1, 6):
+                tx.auth.record_failure(digest("login", number), "a", at=AT + number)
+            return tx.auth.evict_attempts(keep=3)
+
+        assert store.write(work) == 2
+        known = [store.read(lambda tx, n=n: tx.auth.attempts(digest("login", n), "a")) for n in range(6)]  # type: ignore[misc]
+        assert [each is not None for each in known] == [True, False, False, True, True, True]
+        assert store.write(lambda tx: tx.auth.evict_attempts(keep=3)) == 0
+
+    def test_a_failing_address_is_kept_once_and_forgotten_by_age_and_number(self, store: Store) -> None:
+        assert store.read(lambda tx: tx.auth.failing_address("a")) is None
+
+        def work(tx: Transaction) -> None:
+            for number, address in enumerate("abcde"):
+                tx.auth.record_failing_address(address, AddressCount(level=9, last_failed_at=AT + number))
+            tx.auth.record_failing_address("a", AddressCount(level=2, last_failed_at=AT + 9))
+
+        store.write(work)
+
+        assert store.read(lambda tx: tx.auth.failing_address("a")) == AddressCount(level=2, last_failed_at=AT + 9)
+        assert (
+            store.write(lambda tx: tx.auth.forget_failing_addresses(before=AT + 2, keep=3)) == 2
+        )  # b by age, c by number
+        left = store.read(lambda tx: [each for each in "abcde" if tx.auth.failing_address(each)])
+        assert left == ["a", "d", "e"]
 
     def test_there_is_one_setup_code_the_latest(self, store: Store) -> None:
         assert store.read(lambda tx: tx.auth.setup_code()) is None

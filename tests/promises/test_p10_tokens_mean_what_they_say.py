@@ -171,7 +171,7 @@ def test_bound_tokens_of_two_contexts_share_nothing_that_tells_the_person(world:
     one, two = (claims(pair["access_token"]) for pair in pairs)
 
     same = {name for name in one if one[name] == two[name]}
-    assert same <= {"iss", "aud", "iat", "exp", "token_type"}
+    assert same <= {"iss", "aud", "iat", "exp", "token_type", "node_url"}
     assert not {root["sub"], root["account_id"], root["jti"]} & {str(value) for value in (*one.values(), *two.values())}
     assert set(one["permissions"]) & set(two["permissions"]) == {"context:execute"}
 
@@ -183,7 +183,7 @@ def test_no_address_gets_into_a_token_that_atob_could_not_read(world: World, add
 
     for token in (*minted.values(), *logged_in.values()):
         if token:
-            assert claims(token).keys() <= BOUND | UNBOUND
+            assert claims(token).keys() <= BOUND | UNBOUND | {"node_url"}
 
 
 def test_anyone_verifies_a_token_with_the_published_key_and_no_other_token_verifies(world: World) -> None:

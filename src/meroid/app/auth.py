@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Final
@@ -76,6 +77,7 @@ class AuthServices:
         self.keys = KeyRing(self.store, vaulted.seeds)
         self.key_logs = KeyLogs(self.store, self.keys)
         self._setup_code_file = settings.setup_code_file
+        self._max_body = settings.auth.max_body
         self._own_hosts = frozenset(each.lower() for each in settings.allowed_hosts)
         auth, settle = settings.auth, self.key_logs.settle
         signing = token_signing_keys(vaulted, auth)
@@ -94,7 +96,13 @@ class AuthServices:
         self.watch = AuditWatch(self.refusals)
         self.recording = Recurring("meroid-audit", _RECORD_EVERY_S, self.refusals.write)
         self.login = LoginService(
-            self.store, self.tokens, proofs, self._drop_setup_code, refusals=self.refusals, settle=settle
+            self.store,
+            self.tokens,
+            proofs,
+            self._drop_setup_code,
+            refusals=self.refusals,
+            settle=settle,
+            bind_to_node=auth.bind_logins,
         )
         self.root_keys = RootKeyService(self.store, proofs, refusals=self.refusals, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
@@ -103,12 +111,16 @@ class AuthServices:
 
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
-        return [
+        endpoints = [
             *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health, watch=self.watch).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
             *AuditApi(audit=self.audit).endpoints(),
         ]
+        return [each if isinstance(each, SocketEndpoint) else self._bounded(each) for each in endpoints]
+
+    def _bounded(self, endpoint: Endpoint) -> Endpoint:
+        return replace(endpoint, body_limit=min(endpoint.body_limit, self._max_body))
 
     def health(self, started_at: int) -> Health:
         """Whether the service can work; `started_at` in ms."""

@@ -8,6 +8,7 @@ import structlog
 
 from meroid.access.principal import Principal
 from meroid.app.node import Node
+from meroid.app.tls import tls_listener
 from meroid.app.vaulted import open_vaulted
 from meroid.config import Settings
 from meroid.errors import MeroidError
@@ -116,6 +117,7 @@ class RunningNode:
                 allowed_origins=settings.allowed_origins,
                 allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
+                node_host=settings.auth.node_host,
             ),
         )
 
@@ -172,6 +174,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         MeroidError: an address is taken, the store or the key store doesn't open.
     """
     with contextlib.ExitStack() as stack:
+        tls = tls_listener(settings.tls)
         sockets = bind(settings.listen)
         for each in sockets:
             stack.callback(each.close)
@@ -186,7 +189,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         stack.callback(running.close)
         running.start()
         announce(node)
-        HttpServer(running.application, sockets).run()
+        HttpServer(running.application, sockets, tls).run()
 
 
 def _endpoint(address: tuple[str, int]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from meroid.app.auth import AuthServices
 from meroid.app.supervisor import Supervisor, Worker
+from meroid.app.tls import tls_listener
 from meroid.app.vaulted import Vaulted, unlock
 from meroid.auth.methods import LoginAttempt
 from meroid.clock import Clock, SystemClock
@@ -66,6 +67,7 @@ class AuthService:
                 any_origin=settings.any_origin,
                 allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
+                node_host=settings.auth.node_host,
             ),
         )
 
@@ -175,7 +177,7 @@ def _begin(settings: StandaloneSettings, sockets: Sequence[socket.socket], key: 
 def _serve_alone(settings: StandaloneSettings, sockets: Sequence[socket.socket], key: Secret, lock: FileLock) -> None:
     service = AuthService(settings, unlock(settings, key, lock.share()))
     try:
-        service.serve(HttpServer(service.application, sockets), keeps_house=True)
+        service.serve(HttpServer(service.application, sockets, tls_listener(settings.tls)), keeps_house=True)
     finally:
         service.close()
 
@@ -190,7 +192,7 @@ def _serve_among(
 ) -> None:
     service = AuthService(settings, unlock(settings, key, lock.share()), tally_folder=counts)
     try:
-        server = HttpServer(service.application, sockets, stopped_by=worker.stopped_by)
+        server = HttpServer(service.application, sockets, tls_listener(settings.tls), stopped_by=worker.stopped_by)
         worker.when_orphaned(server.stop)
         service.serve(server, keeps_house=worker.number == 0)
     finally:

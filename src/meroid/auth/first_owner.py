@@ -13,7 +13,8 @@ class Peer:
 
     `address` is the caller's IP address; `via_proxy` says that a trusted proxy named it, so it
     isn't the TCP peer. `host` and `origin` are the headers as sent; `forwarded` is true if there
-    was any `Forwarded`, `X-Forwarded-*` or `Via`.
+    was any `Forwarded`, `X-Forwarded-*` or `Via`. `node` is the host that tokens for one node are compared with: `host`,
+    what a trusted proxy says instead, or what is configured.
     """
 
     address: str
@@ -21,6 +22,7 @@ class Peer:
     host: str | None = None
     origin: str | None = None
     forwarded: bool = False
+    node: str | None = None
 
 
 def is_direct(peer: Peer) -> bool:

@@ -41,13 +41,15 @@ class MethodUnsuitedError(ConflictError):
 class LoginAttempt:
     """What a caller sends to prove who it is; `provider_data` is the method's own.
 
-    `challenge` is the one that the proof answers, checked already; methods that need none get none.
+    `challenge` is the one that the proof answers, checked already; methods that need none get none. `address` is the
+    group of addresses that it comes from, empty where none is known.
     """
 
     method: str
     public_key: str
     provider_data: Mapping[str, object]
     challenge: Challenge | None = None
+    address: str = ""
 
     def __repr__(self) -> str:  # provider_data holds a password
         return f"LoginAttempt(method={self.method!r})"

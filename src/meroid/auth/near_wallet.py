@@ -24,13 +24,21 @@ from meroid.auth.methods import (
     WrongCredentialsError,
     text_field,
 )
-from meroid.auth.near_account import NearAccounts, check_full_access, parse_near_account
+from meroid.auth.near_account import (
+    AccessKey,
+    NearAccounts,
+    NearRateLimitedError,
+    check_full_access,
+    parse_near_account,
+)
+from meroid.auth.turns import TurnsPerAddress
 from meroid.keys.nep413 import BadNearSignatureError, Nep413Message, parse_near_key, parse_near_signature, verify_nep413
 from meroid.keys.public import PublicKey
 
 METHOD: Final = "near_wallet"
 ALIAS: Final = "near"
 RECIPIENT: Final = "calimero"  # what the existing login page asks wallets to sign for
+LOOK_UPS_OF_ADDRESS: Final = 3  # at once, so that one address can't hold all that there are
 _LONGEST_ACCOUNT: Final = 64
 _LONGEST_SIGNATURE: Final = 128
 _LONGEST_CHALLENGE: Final = 4096
@@ -72,6 +80,24 @@ class _Signed:
     signature: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _InTurn:
+    """The chain, asked for one address: it can't take all the look-ups that there are."""
+
+    accounts: NearAccounts
+    turns: TurnsPerAddress
+    address: str
+
+    def access_key(self, account_id: str, key: PublicKey) -> AccessKey:
+        """As `NearAccounts` says."""
+        with self.turns.turn(self.address) as given:
+            if not given:
+                raise NearRateLimitedError(
+                    "too many NEAR accounts are being looked up for one address", retry_after_s=1
+                )
+            return self.accounts.access_key(account_id, key)
+
+
 class NearWalletLogin:
     """NEAR account and signature, sent as `provider_data.wallet_address`, `.message`, `.signature`."""
 
@@ -84,6 +110,7 @@ class NearWalletLogin:
         """`accounts` asks the chain; without it only implicit accounts log in."""
         self._accounts = accounts
         self._network = network or NearNetwork()
+        self._turns = TurnsPerAddress(LOOK_UPS_OF_ADDRESS)
 
     def shown(self) -> Mapping[str, object]:
         """Network, endpoint, wallet and recipient."""
@@ -117,7 +144,7 @@ class NearWalletLogin:
         if signed.message != challenge.text:
             raise WrongWalletSignatureError("the wallet signed another text than the challenge")
         self._check_signature(signed, challenge)
-        check_full_access(self._accounts, signed.account_id, signed.key)
+        self._check_account(signed, attempt)
         return VerifiedLogin(identifier=signed.account_id)
 
     def enrol(self, attempt: LoginAttempt, enrolment: Enrolment) -> VerifiedLogin:
@@ -131,10 +158,15 @@ class NearWalletLogin:
                 next_step=f"sign exactly: {certification_text(enrolment.account_id)}",
             )
         message = self._check_signature(signed, challenge)
-        check_full_access(self._accounts, signed.account_id, signed.key)
+        self._check_account(signed, attempt)
         certification = WalletCertification(signed=message, key=signed.key, signature=signed.signature)
         certification.verify(enrolment.account_id)
         return VerifiedLogin(identifier=signed.account_id, verifier=certification_to_text(certification))
+
+    def _check_account(self, signed: _Signed, attempt: LoginAttempt) -> None:
+        """Find out that the key is a full-access key of the account."""
+        accounts = None if self._accounts is None else _InTurn(self._accounts, self._turns, attempt.address)
+        check_full_access(accounts, signed.account_id, signed.key)
 
     def _check_signature(self, signed: _Signed, challenge: Challenge) -> Nep413Message:
         """The message as it was signed: wallets put the callback URL in or leave it out."""

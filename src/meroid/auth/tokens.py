@@ -19,6 +19,7 @@ from meroid.account.audit import AuditHead
 from meroid.account.audit_statement import STATEMENT_TYPE, statement_claims
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
+from meroid.auth.node_binding import origin_of
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
 from meroid.keys.public import PublicKey
@@ -75,7 +76,8 @@ class UnsafeClaimError(InvalidInputError):
 class AccessClaims:
     """What an access token says. Times in seconds, as RFC 7519 has them.
 
-    `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones.
+    `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones. `node_url` is the origin of the
+    node that it is for, if it is for one.
     """
 
     subject: str
@@ -87,6 +89,7 @@ class AccessClaims:
     account_id: AccountId | None = None
     context_id: ContextId | None = None
     executor: PublicKey | None = None
+    node_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,7 @@ class RefreshClaims:
     token_id: str
     issued_at: int
     expires_at: int
+    node_url: str | None = None
 
 
 def new_id() -> str:
@@ -147,6 +151,7 @@ class TokenIssuer:
         return self._key.state(_encode(statement_claims(self._issuer, head, at)), STATEMENT_TYPE)
 
     def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
+        node = {} if claims.node_url is None else {"node_url": claims.node_url}
         return {
             "iss": self._issuer,
             "aud": self._audience,
@@ -155,6 +160,7 @@ class TokenIssuer:
             "iat": claims.issued_at,
             "jti": claims.token_id,
             "token_type": token_type,
+            **node,
         }
 
 
@@ -274,6 +280,7 @@ def _read_access(fields: Mapping[str, object]) -> AccessClaims:
             account_id=None if account is None else AccountId.parse(_id_text(account)),
             context_id=None if account is not None else ContextId.parse(_id_text(bound[0])),
             executor=None if account is not None else PublicKey.parse(_id_text(bound[1])),
+            node_url=common.node_url,
         )
     except BadIdError:
         raise InvalidTokenError("the token has a malformed id") from None
@@ -290,7 +297,17 @@ def _read_refresh(fields: Mapping[str, object]) -> RefreshClaims:
         token_id=token_id,
         issued_at=_time(fields, "iat"),
         expires_at=_time(fields, "exp"),
+        node_url=_node_url(fields),
     )
+
+
+def _node_url(fields: Mapping[str, object]) -> str | None:
+    value = fields.get("node_url")
+    if value is None:
+        return None
+    if not isinstance(value, str) or origin_of(value) != value:
+        raise InvalidTokenError("the token's node_url is no origin")
+    return value
 
 
 def _permissions(fields: Mapping[str, object]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from meroid.config.key_store import check_switchable, switch_key_store, with_key
 from meroid.config.node import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
 from meroid.config.service import ServiceSettings
 from meroid.config.standalone import StandaloneSettings, load_standalone, write_standalone
+from meroid.config.tls import TlsFiles, tls_files
 
 __all__ = [
     "CONFIG_FILE",
@@ -18,10 +19,12 @@ __all__ = [
     "ServiceSettings",
     "Settings",
     "StandaloneSettings",
+    "TlsFiles",
     "check_switchable",
     "load_settings",
     "load_standalone",
     "switch_key_store",
+    "tls_files",
     "with_key_store",
     "write_config",
     "write_standalone",

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from meroid import limits
 from meroid.config.errors import BadConfigError
 from meroid.config.toml_values import table_in
 
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
+DEFAULT_BODY: Final = 1024 * 1024
+_SMALLEST_BODY: Final = 1024
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _SHORTEST_S: Final = 60
 _LONGEST_S: Final = 365 * 24 * 3_600
 
@@ -45,6 +49,9 @@ class AuthSettings:
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
         metrics_open: whether everybody may read `/metrics`: `metrics.open`.
+        node_host: the host that tokens for one node are compared with, whatever requests name: `jwt.node_host`.
+        max_body: most bytes of a body that its routes take: `security.max_body_size`.
+        bind_logins: whether a log-in is good at the host of its client's address only: `jwt.bind_logins`.
         methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
     """
 
@@ -53,6 +60,9 @@ class AuthSettings:
     refresh_s: int = DEFAULT_REFRESH_S
     near: NearSettings = NearSettings()
     metrics_open: bool = False
+    node_host: str | None = None
+    bind_logins: bool = False
+    max_body: int = DEFAULT_BODY
     methods_off: frozenset[str] = frozenset()
 
 
@@ -76,6 +86,9 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
         near=_near(table_in(merged, "near")),
         metrics_open=_metrics_open(table_in(merged, "metrics")),
+        node_host=_node_host(jwt),
+        bind_logins=_switch(jwt, "bind_logins"),
+        max_body=_body_size(table_in(merged, "security")),
         methods_off=_switched_off(table_in(merged, "providers")),
     )
 
@@ -103,6 +116,28 @@ def _metrics_open(table: Mapping[str, Any]) -> bool:
     value = table.get("open", False)
     if not isinstance(value, bool):
         raise BadConfigError("metrics.open is true or false")
+    return value
+
+
+def _body_size(security: Mapping[str, Any]) -> int:
+    value = security.get("max_body_size", DEFAULT_BODY)
+    most = limits.JSON_BODY.value
+    if not isinstance(value, int) or isinstance(value, bool) or not _SMALLEST_BODY <= value <= most:
+        raise BadConfigError(f"security.max_body_size is a number of bytes from {_SMALLEST_BODY} to {most}")
+    return value
+
+
+def _node_host(jwt: Mapping[str, Any]) -> str | None:
+    value = jwt.get("node_host", "")
+    if not isinstance(value, str) or (value and not _HOST.fullmatch(value)):
+        raise BadConfigError("jwt.node_host is a host name or an IP address, without a port")
+    return value.lower() or None
+
+
+def _switch(jwt: Mapping[str, Any], key: str) -> bool:
+    value = jwt.get(key, False)
+    if not isinstance(value, bool):
+        raise BadConfigError(f"jwt.{key} is true or false")
     return value
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from meroid.config.auth import auth_settings
 from meroid.config.errors import BadConfigError, NoSuchNodeError
 from meroid.config.service import ServiceSettings
+from meroid.config.tls import tls_files
 from meroid.config.toml_values import quoted, quoted_list, table_in, texts_in
 
 CONFIG_FILE: Final = "config.toml"
@@ -73,6 +74,7 @@ def load_settings(home: Path, name: str) -> Settings:
         rotate_after_days=_days(table_in(table, "identity"), "rotate_after_days", 90),
         ignored=tuple(key for key in _MEANINGLESS if key in table),
         auth=auth_settings(table_in(server, "embedded_auth"), table_in(table, "auth")),
+        tls=tls_files(server, home / name, prefix="server."),
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from meroid.config.auth import DEFAULT_AUTH, AuthSettings
+from meroid.config.tls import TlsFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,7 @@ class ServiceSettings:
         trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
         ignored: keys that are kept and mean nothing here.
         auth: those of the auth service.
+        tls: certificate and key of the HTTP listeners; without them they speak plain HTTP.
     """
 
     home: Path
@@ -29,6 +31,7 @@ class ServiceSettings:
     trusted_proxies: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     auth: AuthSettings = DEFAULT_AUTH
+    tls: TlsFiles | None = None
 
     @property
     def database(self) -> Path:

@@ -11,6 +11,7 @@ from meroid.config.auth import DEFAULT_AUTH, auth_settings
 from meroid.config.errors import BadConfigError, ConfigUnwritableError
 from meroid.config.layers import Key, Kind, Layers, Value, read_layers
 from meroid.config.service import ServiceSettings
+from meroid.config.tls import tls_files
 from meroid.config.toml_values import quoted
 
 DEFAULT_BODY_LIMIT: Final = 1024 * 1024
@@ -31,6 +32,10 @@ KEYS: Final = (
     Key("jwt.access_token_expiry", Kind.NUMBER, DEFAULT_AUTH.access_s),
     Key("jwt.refresh_token_expiry", Kind.NUMBER, DEFAULT_AUTH.refresh_s),
     Key("metrics.open", Kind.SWITCH, DEFAULT_AUTH.metrics_open),
+    Key("jwt.node_host", Kind.TEXT, None),
+    Key("jwt.bind_logins", Kind.SWITCH, DEFAULT_AUTH.bind_logins),
+    Key("tls.cert", Kind.TEXT, None),
+    Key("tls.key", Kind.TEXT, None),
     Key("near.network", Kind.TEXT, DEFAULT_AUTH.near.network),
     Key("near.rpc", Kind.TEXT, None),
     Key("near.rpc_url", Kind.TEXT, None),
@@ -128,6 +133,7 @@ def _settings(file: Path | None, layers: Layers) -> StandaloneSettings:
         trusted_proxies=_networks(get.texts("trusted_proxies")),
         ignored=layers.ignored,
         auth=auth_settings(layers.table),
+        tls=tls_files(layers.table, Path.cwd()),
         config_file=file,
         any_origin=get.switch("cors.allow_all_origins", otherwise=not origins) or "*" in origins,
         body_limit=_within(

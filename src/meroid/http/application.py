@@ -26,13 +26,15 @@ class HttpSettings:
             only those on loopback in proxy mode.
         any_origin: whether every origin may in embedded mode where none is named.
         allowed_hosts: host names beside the loopback ones, in proxy mode.
-        trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
+        trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Host` are believed.
+        node_host: the host that tokens for one node are compared with, in the place of the one that a request names.
     """
 
     allowed_origins: Sequence[str] = ()
     any_origin: bool = True
     allowed_hosts: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
+    node_host: str | None = None
 
 
 class HttpApplication:
@@ -58,7 +60,7 @@ class HttpApplication:
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
         self.tally = Tally([each.path for each in self.table.endpoints], tally_folder)
-        proxies = Proxies(chosen.trusted_proxies)
+        proxies = Proxies(chosen.trusted_proxies, node_host=chosen.node_host)
         self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch, tally=self.tally)
         strict = guard.trusts_everybody
         self._app = Cors(

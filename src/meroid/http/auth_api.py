@@ -4,6 +4,7 @@ from typing import Final
 
 from meroid import __version__
 from meroid.access.principal import Principal
+from meroid.auth.node_binding import WrongNodeError, check_node
 from meroid.errors import UnauthenticatedError
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Watch, bearer_of
@@ -74,9 +75,10 @@ class AuthApi:
     def refresh(self, request: ApiRequest) -> ApiResponse:
         """Exchange a refresh token; early is fine."""
         body = request.json(shapes.RefreshBody)
+        peer = request.peer
         return _pair(
             self._tokens.refresh(
-                body.access_token, body.refresh_token, request.at, address=request.peer.address or None
+                body.access_token, body.refresh_token, request.at, address=peer.address or None, host=peer.node
             )
         )
 
@@ -96,7 +98,8 @@ class AuthApi:
             bearer = shapes.forwarded_token(request.headers.get("x-forwarded-uri", "")) or ""
         try:
             principal = self._gate.admit(bearer or None, request.at)
-        except UnauthenticatedError as error:
+            check_node(principal.node_url, request.peer.node)
+        except (UnauthenticatedError, WrongNodeError) as error:
             if self._watch is not None:
                 self._watch.refused(error, None, request.peer, _VALIDATE, request.at)
             text = shapes.validation_text(error.code, error.reason)

@@ -21,6 +21,7 @@ from meroid.http.body import ClientGoneError, read_body
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Guard, Watch, bearer_of, split_query_token
 from meroid.http.peers import Proxies
+from meroid.http.protection import protective
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
 from meroid.http.tally import NO_ROUTE, Tally
 from meroid.http.workers import Workers
@@ -160,6 +161,8 @@ class Dispatcher:
     def _pending(self, scope: Scope, match: Match, body: bytes) -> _Pending:
         headers, forwarded_for = _headers(scope["headers"])
         client = scope.get("client")
+        if self._proxies.says_https(client[0] if client else "", headers):
+            scope["scheme"] = "https"
         query, token = scope["query_string"].decode("latin-1"), None
         if match.endpoint.query_token:
             query, token = split_query_token(query)
@@ -237,7 +240,7 @@ def _report(route: str) -> InternalFaultError:
 
 
 async def _send_response(response: ApiResponse, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = response.raw_headers() + _protective(scope["path"], scope.get("scheme", "http"), response)
+    headers = response.raw_headers() + protective(scope["path"], scope.get("scheme", "http"), response)
     if isinstance(response.body, bytes):
         headers.append((b"content-length", str(len(response.body)).encode("ascii")))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -271,21 +274,6 @@ async def _send_stream(stream: AsyncIterator[bytes], receive: Receive, send: Sen
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _protective(path: str, scheme: str, response: ApiResponse) -> list[tuple[bytes, bytes]]:
-    """Headers that keep answers out of caches, frames and guesses; what the handler set wins."""
-    wanted = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-    if path.startswith(("/auth/", "/admin/")):
-        wanted += [
-            (b"x-frame-options", b"DENY"),
-            (b"referrer-policy", b"strict-origin-when-cross-origin"),
-            (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-        ]
-        if scheme == "https":
-            wanted.append((b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
-    own = {name.lower() for name, _ in response.headers}
-    return [(name, value) for name, value in wanted if name.decode("ascii") not in own]
 
 
 async def refuse_socket(response: ApiResponse, scope: Scope, send: Send) -> None:

@@ -9,6 +9,7 @@ from meroid.access.decide import Resource
 from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
 from meroid.auth.first_owner import Peer
+from meroid.auth.node_binding import check_node
 from meroid.errors import MeroidError
 from meroid.http.routes import Needs, Public, Requires
 from meroid.ids import BadIdError
@@ -53,10 +54,12 @@ class Guard:
 
         Raises:
             UnauthenticatedError: no valid token.
+            WrongNodeError: a token for another node.
         """
         if isinstance(needs, Public):
             return None
         principal = self._own_principal() if self._own_principal else self._gate.admit(bearer, at)
+        check_node(principal.node_url, peer.node)
         return replace(principal, address=peer.address or None)
 
     def authorise(self, principal: Principal | None, needs: Needs, params: Mapping[str, str]) -> None:

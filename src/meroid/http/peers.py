@@ -13,10 +13,14 @@ _NIP: Final = ".127.0.0.1.nip.io"
 
 
 class Proxies:
-    """The proxies whose `X-Forwarded-For` is believed."""
+    """The proxies whose `X-Forwarded-For` and `X-Forwarded-Host` are believed."""
 
-    def __init__(self, trusted: Sequence[str] = ()) -> None:
-        """`trusted` holds addresses and networks, such as `10.0.0.0/8`; ValueError for anything else."""
+    def __init__(self, trusted: Sequence[str] = (), *, node_host: str | None = None) -> None:
+        """`trusted` holds addresses and networks, such as `10.0.0.0/8`; ValueError for anything else.
+
+        With a `node_host` every request counts as one to that host, whatever its headers say.
+        """
+        self._node_host = node_host
         self._networks: list[IPv4Network | IPv6Network] = [ip_network(each, strict=False) for each in trusted]
 
     def trusts(self, address: str) -> bool:
@@ -43,7 +47,18 @@ class Proxies:
             host=headers.get("host"),
             origin=headers.get("origin"),
             forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
+            node=self._node_host or self._named_by_proxy(socket_address, headers) or headers.get("host"),
         )
+
+    def says_https(self, socket_address: str, headers: Mapping[str, str]) -> bool:
+        """Whether a trusted proxy took the request over TLS."""
+        return headers.get("x-forwarded-proto", "").lower() == "https" and self.trusts(socket_address)
+
+    def _named_by_proxy(self, socket_address: str, headers: Mapping[str, str]) -> str | None:
+        named = headers.get("x-forwarded-host")
+        if named is None or not self.trusts(socket_address):
+            return None
+        return named.rpartition(",")[2].strip()  # the nearest proxy writes last
 
 
 def host_name(host: str) -> str | None:

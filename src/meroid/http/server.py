@@ -1,11 +1,13 @@
 """Listening sockets and the server that runs in this process."""
 
+import asyncio
 import contextlib
 import errno
 import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -16,6 +18,7 @@ from starlette.types import ASGIApp
 from meroid import limits
 from meroid.errors import ConflictError, InvalidInputError
 from meroid.http.protocol import BoundedHttpProtocol, BoundedSocketProtocol
+from meroid.http.tls import TlsListener
 
 _log: Final = structlog.get_logger("meroid.http")
 _BACKLOG: Final = 1024
@@ -111,12 +114,17 @@ class HttpServer:
         self,
         app: ASGIApp,
         sockets: Sequence[socket.socket],
+        tls: TlsListener | None = None,
         *,
         stopped_by: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
     ) -> None:
-        """`stopped_by`: the signals that stop it, a second one at once, if it runs in the main thread."""
+        """With `tls` every socket speaks TLS only.
+
+        In the main thread, `stopped_by` are the signals that stop it, a second one at once, and SIGHUP has the files
+        of `tls` read anew.
+        """
         self._sockets = list(sockets)
-        self._server = _Server(_config(app), stopped_by)
+        self._server = _Server(_config(app, tls), tls, stopped_by)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -137,9 +145,10 @@ class HttpServer:
         self._server.should_exit = True
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+def _config(app: ASGIApp, tls: TlsListener | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls.context,
         http=BoundedHttpProtocol,
         ws=BoundedSocketProtocol,
         ws_max_size=_SOCKET_MESSAGE,
@@ -159,8 +168,9 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Uvicorn's server; after a signal it returns instead of letting the signal end the process."""
 
-    def __init__(self, config: uvicorn.Config, stopped_by: Sequence[signal.Signals]) -> None:
+    def __init__(self, config: uvicorn.Config, tls: TlsListener | None, stopped_by: Sequence[signal.Signals]) -> None:
         super().__init__(config)
+        self._tls = tls
         self._stopped_by = stopped_by
 
     @contextlib.contextmanager
@@ -169,6 +179,9 @@ class _Server(uvicorn.Server):
             yield
             return
         before = {each: signal.signal(each, self.handle_exit) for each in self._stopped_by}
+        if self._tls is not None:
+            reload = partial(asyncio.get_running_loop().call_soon_threadsafe, self._tls.reload)
+            before[signal.SIGHUP] = signal.signal(signal.SIGHUP, lambda _signal, _frame: reload())
         try:
             yield
         finally:

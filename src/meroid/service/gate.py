@@ -122,4 +122,5 @@ def _principal(claims: AccessClaims, standing: Standing) -> Principal:
         bound_executor=bound_executor,
         fresh_login_at=standing.family.logged_in_at,
         family_id=standing.family.family_id,
+        node_url=claims.node_url,
     )

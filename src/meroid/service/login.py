@@ -10,6 +10,7 @@ from meroid.account.audit import Action, Actor, AuditEvent
 from meroid.auth.challenge import Challenge
 from meroid.auth.first_owner import Peer, is_direct
 from meroid.auth.methods import Enrolment, LoginAttempt, LoginMethod, VerifiedLogin, WrongCredentialsError
+from meroid.auth.node_binding import origin_of
 from meroid.auth.setup_code import check_setup_code, new_setup_code, setup_code_hash
 from meroid.auth.throttle import Failures, address_group, check_throttle
 from meroid.auth.tokens import new_id
@@ -109,10 +110,14 @@ class OfferedChallenge:
 
 @dataclass(slots=True, kw_only=True)
 class _Opening:
-    """A claim with the permissions that its log-in asks for; `None` for all. `recorded`: its failure is."""
+    """A claim with the permissions that its log-in asks for (`None` for all) and the node that its tokens are for.
+
+    `recorded`: its failure is.
+    """
 
     claim: Claim
     narrowed_to: tuple[str, ...] | None
+    node_url: str | None
     address: str | None
     recorded: bool = False
 
@@ -129,12 +134,17 @@ class LoginService:
         *,
         refusals: Refusals | None = None,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
+        bind_to_node: bool = False,
     ) -> None:
         """`settle` brings an account's key log in line with its root keys, in the transaction that changed them.
 
         `refusals` takes what is refused before there is anything to count.
+
+        With `bind_to_node` a log-in whose client is named by an address is good at that host only: for a service that
+        makes the tokens of several nodes. A node alone signs for nobody else.
         """
         self._refusals = refusals or Refusals(store)
+        self._bind_to_node = bind_to_node
         self._store = store
         self._tokens = tokens
         self._proofs = proofs
@@ -172,6 +182,7 @@ class LoginService:
         return _Opening(
             claim=self._proofs.read(attempt, request.peer, at),
             narrowed_to=tuple(str(each) for each in asked) or None,
+            node_url=origin_of(request.client_name) if self._bind_to_node else None,
             address=request.peer.address or None,
         )
 
@@ -293,7 +304,7 @@ class LoginService:
         if made is None:
             return None
         self._claimed()
-        return self._tokens.pair(*made, at)
+        return self._tokens.pair(*made, at, node_url=opening.node_url)
 
     def _check_setup_code(self, attempt: LoginAttempt) -> None:
         code = attempt.provider_data.get(SETUP_CODE_FIELD)
@@ -309,7 +320,7 @@ class LoginService:
             verified = self._verify(opening, root, at)
             opened = self._store.write(partial(self._succeed, opening=opening, seen=root, verified=verified, at=at))
             if opened is not None:
-                return self._tokens.pair(*opened, at)
+                return self._tokens.pair(*opened, at, node_url=opening.node_url)
         raise WrongCredentialsError("this proof opens no account here")
 
     def _verify(self, opening: _Opening, root: RootKeyRecord | None, at: int) -> VerifiedLogin:

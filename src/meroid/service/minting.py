@@ -1,12 +1,12 @@
 """What may be minted under a key: every rule that needs no store."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from meroid.access.permissions import ADMIN, Permission, any_covers, binding, parse_permissions
 from meroid.access.principal import Principal
+from meroid.auth.node_binding import check_node, origin_of
 from meroid.auth.tokens import new_id
 from meroid.errors import ForbiddenError, InvalidInputError
 from meroid.ids import ContextId
@@ -18,11 +18,6 @@ from meroid.service.revoking import check_fresh
 SHORTEST_SERVICE_S: Final = 60
 LONGEST_SERVICE_S: Final = 365 * 24 * 3_600
 NAME_CHARACTERS: Final = 64
-
-_ORIGIN: Final = re.compile(
-    r"(https?://(?:[a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?)(?:[/?#].*)?", re.DOTALL
-)
-_LONGEST_URL: Final = 2048
 
 
 class BadBindingError(InvalidInputError):
@@ -85,6 +80,7 @@ def draft_key(principal: Principal, wanted: WantedKey, at: int) -> TokenKeyRecor
         PermissionNotHeldError: a permission that the caller doesn't hold.
         LoginNotFreshError: `admin` or a service token is asked for, and the log-in is older than five minutes.
         OutsideBindingError: the caller is bound, or has no key.
+        WrongNodeError: the caller's token is for one node, and the new one is to be for another.
     """
     asked = parse_permissions(wanted.permissions)
     if principal.key_id is None or principal.is_limited:
@@ -109,7 +105,7 @@ def draft_key(principal: Principal, wanted: WantedKey, at: int) -> TokenKeyRecor
         permissions=tuple(str(each) for each in dict.fromkeys((*bound, *asked))),
         context_id=wanted.context_id,
         executor=wanted.identity,
-        node_url=_origin(wanted.node_url),
+        node_url=_node(principal, wanted),
         created_at=at,
         expires_at=expires_at,
     )
@@ -139,7 +135,11 @@ def _binding(context_id: ContextId | None, identity: PublicKey | None) -> tuple[
     return ()
 
 
-def _origin(url: str | None) -> str | None:
-    """An address reduced to its origin; nothing if it is none."""
-    match = _ORIGIN.fullmatch(url.lower()) if url and len(url) <= _LONGEST_URL else None
-    return match[1] if match else None
+def _node(principal: Principal, wanted: WantedKey) -> str | None:
+    """The origin that the new token is for; what a token for one node mints is for that node too."""
+    asked = origin_of(wanted.node_url)
+    if principal.node_url is None:
+        return asked
+    if asked is not None:
+        check_node(principal.node_url, asked.partition("://")[2])
+    return principal.node_url

@@ -3,21 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from meroid import limits
 from meroid.account.audit import AuditEvent
 from meroid.auth.first_owner import Peer
 from meroid.auth.methods import LoginAttempt, LoginMethod
 from meroid.auth.throttle import (
+    KEEP_ADDRESSES_MS,
     KEEP_ATTEMPTS_MS,
     LOGIN_WINDOW_MS,
     Failures,
     LoginThrottledError,
     address_group,
+    address_level,
     check_throttle,
     login_digest,
     wait_ms,
 )
 from meroid.errors import UnauthenticatedError
 from meroid.service.challenges import ChallengeService
+from meroid.service.ports.auth import AddressCount
 from meroid.service.ports.store import Store, Transaction
 
 
@@ -82,7 +86,9 @@ class Proofs:
         Raises:
             BadChallengeError, ChallengeExpiredError, ChallengeUsedError: its challenge is no good.
         """
+        address = address_group(peer.address)
         method, identifier = self.identify(attempt)
+        attempt = replace(attempt, address=address)
         text = method.challenge_in(attempt)
         if text is not None:
             challenge = self.challenges.check(text, method, peer.host, at)
@@ -92,7 +98,7 @@ class Proofs:
             identifier=identifier,
             attempt=attempt,
             digest=login_digest(method.name, identifier),
-            address=address_group(peer.address),
+            address=address,
         )
 
     def fail(self, claim: Claim, tried: AuditEvent, at: int) -> None:
@@ -106,6 +112,9 @@ class Proofs:
             before = failures_of(tx, claim, at)
             tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS)
             tx.auth.record_failure(claim.digest, claim.address, at=at)
+            tx.auth.evict_attempts(keep=limits.LOGIN_FAILURES.value)
+            tx.auth.record_failing_address(claim.address, AddressCount(level=before.address + 1, last_failed_at=at))
+            tx.auth.forget_failing_addresses(before=at - KEEP_ADDRESSES_MS, keep=limits.LOGIN_FAILURES.value)
             known = tx.auth.find_root_key(claim.method.name, claim.identifier)
             event = replace(
                 tried,
@@ -120,13 +129,16 @@ class Proofs:
 
 
 def failures_of(tx: Transaction, claim: Claim, at: int) -> Failures:
-    """Failed log-ins so far, from this address and from anywhere."""
+    """Failed log-ins so far: of this login from this address and from anywhere, and of this address."""
     here = tx.auth.attempts(claim.digest, claim.address)
     anywhere = tx.auth.login_attempts(claim.digest, since=at - LOGIN_WINDOW_MS)
+    address = tx.auth.failing_address(claim.address)
     return Failures(
         here=here.failures if here is not None else 0,
         last_here=here.last_failed_at if here is not None else None,
         succeeded_here=here.last_succeeded_at if here is not None else None,
         anywhere=anywhere.failures,
         last_anywhere=anywhere.last_failed_at,
+        address=address_level(address.level, address.last_failed_at, at) if address is not None else 0,
+        last_address=address.last_failed_at if address is not None else None,
     )

@@ -7,6 +7,7 @@ from meroid.access.principal import Principal
 from meroid.account.audit import Action, Actor, AuditEvent, detail
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
+from meroid.auth.node_binding import check_node
 from meroid.auth.refresh import Ended, Exchange, Expired, Presented, Repeat, Reused, decide_refresh
 from meroid.auth.tokens import (
     ACCESS_LIFETIME_MS,
@@ -122,18 +123,23 @@ class TokenService:
         tx.auth.open_family(family, first)
         return first
 
-    def pair(self, standing: Standing, refresh: RefreshRecord, at: int) -> TokenPair:
-        """Mint a pair for what the records grant now."""
+    def pair(self, standing: Standing, refresh: RefreshRecord, at: int, *, node_url: str | None = None) -> TokenPair:
+        """Mint a pair for what the records grant now; with an origin, for that node only."""
         issuer = self._keys.issuer(at)
         return TokenPair(
-            access=issuer.access(self._access_claims(standing, at)),
-            refresh=issuer.refresh(_refresh_claims(standing, refresh)),
+            access=issuer.access(replace(self._access_claims(standing, at), node_url=node_url)),
+            refresh=issuer.refresh(replace(_refresh_claims(standing, refresh), node_url=node_url)),
         )
 
-    def refresh(self, access: str, refresh: str, at: int, *, address: str | None = None) -> TokenPair:
+    def refresh(
+        self, access: str, refresh: str, at: int, *, address: str | None = None, host: str | None = None
+    ) -> TokenPair:
         """Exchange a refresh token; early is fine, and so is a repetition after a lost answer. `address`: where it comes from.
 
+        `host` is the one that it was sent to.
+
         Raises:
+            WrongNodeError: the refresh token is for another node.
             InvalidTokenError: one of the tokens is no good, or they come from different log-ins.
             TokenExpiredError: the refresh token is past its time.
             TokenRevokedError: key or log-in ended.
@@ -142,11 +148,12 @@ class TokenService:
         old, presented = self._keys.access(access, at), self._keys.refresh(refresh, at)
         if (old.subject, old.family_id) != (presented.subject, presented.family_id):
             raise InvalidTokenError("access and refresh token come from different log-ins")
+        check_node(presented.node_url, host)
         outcome = self._store.write(lambda tx: self._exchange(tx, presented, at, address))
         if isinstance(outcome, Reused):
             raise TokenReuseError("this refresh token was used before, and its successor too")
         standing, successor = outcome
-        return self.pair(standing, successor, at)
+        return self.pair(standing, successor, at, node_url=presented.node_url)
 
     def mint_client(self, principal: Principal, wanted: WantedKey, at: int) -> TokenPair:
         """Mint a pair under the caller's root key; with context and identity, bound to them.
@@ -158,14 +165,14 @@ class TokenService:
             ForbiddenError: the identity is no member there (the leaf says since when), or a service token asks.
         """
         standing, first = self._mint(principal, wanted, at)
-        return self.pair(standing, first, at)
+        return self.pair(standing, first, at, node_url=_node_of(standing))
 
     def mint_service_token(self, principal: Principal, wanted: WantedKey, at: int) -> ServiceToken:
         """Mint one access token that lives for `expires_in_s`, without a refresh token; raises as `mint_client`."""
         if wanted.expires_in_s is None:
             raise BadLifetimeError("a service token needs an end")
         standing, _ = self._mint(principal, wanted, at)
-        claims = self._access_claims(standing, at)
+        claims = replace(self._access_claims(standing, at), node_url=_node_of(standing))
         access = self._keys.issuer(at).access(claims)
         return ServiceToken(access=access, client_id=claims.subject, expires_at=claims.expires_at)
 
@@ -305,6 +312,10 @@ class TokenService:
         return RefreshRecord(
             jti=new_token_id(family_id), family_id=family_id, issued_at=at, expires_at=at + self._refresh_ms
         )
+
+
+def _node_of(standing: Standing) -> str | None:
+    return standing.client.node_url if standing.client is not None else None
 
 
 def _refresh_claims(standing: Standing, record: RefreshRecord) -> RefreshClaims:

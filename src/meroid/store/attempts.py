@@ -1,6 +1,6 @@
 """Failed log-ins, the set-up code, and settings of the auth service."""
 
-from meroid.service.ports.auth import AttemptCount, LoginCount
+from meroid.service.ports.auth import AddressCount, AttemptCount, LoginCount
 from meroid.store.repository import Repository
 
 _ATTEMPTS = """
@@ -23,6 +23,24 @@ ON CONFLICT (login, address) DO UPDATE SET failures = 0, last_succeeded_at = exc
 _FORGET_ATTEMPTS = """
 DELETE FROM login_attempts
 WHERE COALESCE(last_failed_at, 0) < ? AND COALESCE(last_succeeded_at, 0) < ?
+"""
+# The rows that are one too many, oldest failure first; what succeeded lately is no mere failure, and stays.
+_EVICT_ATTEMPTS = """
+DELETE FROM login_attempts WHERE last_succeeded_at IS NULL AND last_failed_at <= (
+  SELECT last_failed_at FROM login_attempts WHERE last_succeeded_at IS NULL
+  ORDER BY last_failed_at DESC LIMIT 1 OFFSET ?
+)
+"""
+_ADDRESS = "SELECT level, last_failed_at FROM failing_addresses WHERE address = ?"
+_RECORD_ADDRESS = """
+INSERT INTO failing_addresses (address, level, last_failed_at) VALUES (?, ?, ?)
+ON CONFLICT (address) DO UPDATE SET level = excluded.level, last_failed_at = excluded.last_failed_at
+"""
+_FORGET_ADDRESSES = "DELETE FROM failing_addresses WHERE last_failed_at < ?"
+_EVICT_ADDRESSES = """
+DELETE FROM failing_addresses WHERE last_failed_at <= (
+  SELECT last_failed_at FROM failing_addresses ORDER BY last_failed_at DESC LIMIT 1 OFFSET ?
+)
 """
 _SET_SETUP_CODE = """
 INSERT INTO setup_code (id, code_hash) VALUES (1, ?)
@@ -67,6 +85,23 @@ class SqlAttempts(Repository):
     def forget_attempts(self, *, before: int) -> int:
         """Remove rows whose last failure and last success both lie before that time; how many."""
         return self._session.run(_FORGET_ATTEMPTS, (before, before))
+
+    def evict_attempts(self, *, keep: int) -> int:
+        """Remove what only failed, oldest first, until at most `keep` such rows are left; how many."""
+        return self._session.run(_EVICT_ATTEMPTS, (keep,))
+
+    def failing_address(self, address: str) -> AddressCount | None:
+        """What is known of failures from this address."""
+        row = self._session.one(_ADDRESS, (address,))
+        return None if row is None else AddressCount(level=row[0], last_failed_at=row[1])
+
+    def record_failing_address(self, address: str, count: AddressCount) -> None:
+        """Keep what is known of failures from this address, in place of what was."""
+        self._session.run(_RECORD_ADDRESS, (address, count.level, count.last_failed_at))
+
+    def forget_failing_addresses(self, *, before: int, keep: int) -> int:
+        """Remove addresses that last failed before that time, and the oldest beyond `keep`; how many."""
+        return self._session.run(_FORGET_ADDRESSES, (before,)) + self._session.run(_EVICT_ADDRESSES, (keep,))
 
     def set_setup_code(self, code_hash: bytes) -> None:
         """Keep the 32-byte hash of the set-up code, in place of any other."""

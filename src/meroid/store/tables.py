@@ -322,6 +322,17 @@ login_attempts = _keyed(
     _whole("last_failed_at", "last failure, ms", nullable=True),
     _whole("last_succeeded_at", "last success, ms", nullable=True),
     PrimaryKeyConstraint("login", "address"),
+    Index("ix_login_attempts_last_failed_at", "last_failed_at"),
+)
+
+failing_addresses = _keyed(
+    "failing_addresses",
+    "failed log-ins per address, over all log-ins",
+    _text("address", "address that the attempts came from"),
+    _whole("level", "failures that aren't forgiven yet, as of the last one"),
+    _whole("last_failed_at", "last failure, ms"),
+    PrimaryKeyConstraint("address"),
+    Index("ix_failing_addresses_last_failed_at", "last_failed_at"),
 )
 
 used_challenges = _keyed(

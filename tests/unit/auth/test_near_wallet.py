@@ -2,7 +2,9 @@
 
 import base64
 import json
-from dataclasses import dataclass, field
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ from meroid.auth.near_account import (
     NearFunctionCallKeyError,
     NearKeyUnknownError,
     NearNotConfiguredError,
+    NearRateLimitedError,
     is_implicit_for,
 )
 from meroid.auth.near_wallet import (
+    LOOK_UPS_OF_ADDRESS,
     NearNetwork,
     NearWalletLogin,
     WrongRecipientError,
@@ -94,6 +98,38 @@ def test_a_shared_vector_logs_in_as_the_account_that_the_chain_confirms(vector: 
     if deviating is not None:
         with pytest.raises(WrongWalletSignatureError):
             method.verify(sent(deviating["signature"]), None)
+
+
+@dataclass
+class SlowKeys(ToldKeys):
+    """A chain that answers when it is let."""
+
+    let: threading.Event = field(default_factory=threading.Event)
+    busy: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def access_key(self, account_id: str, key: PublicKey) -> AccessKey:
+        self.busy.release()
+        assert self.let.wait(20)
+        return super().access_key(account_id, key)
+
+
+def test_one_address_can_not_hold_all_look_ups_and_offline_accounts_need_none() -> None:
+    chain = SlowKeys()
+    method = login(chain)
+    named = replace(attempt(pair=NearPair.of(8, account="alice.testnet")), address="192.0.2.1")
+    with ThreadPoolExecutor(LOOK_UPS_OF_ADDRESS + 1) as pool:
+        waiting = [pool.submit(method.verify, named, None) for _ in range(LOOK_UPS_OF_ADDRESS)]
+        try:
+            assert all(chain.busy.acquire(timeout=20) for _ in waiting)
+            with pytest.raises(NearRateLimitedError):
+                method.verify(named, None)
+            assert method.verify(replace(attempt(), address="192.0.2.1"), None).identifier == PAIR.account
+            other = pool.submit(method.verify, replace(named, address="192.0.2.2"), None)
+            assert chain.busy.acquire(timeout=20), "another address has its own turns"
+        finally:
+            chain.let.set()
+        assert {each.result(20).identifier for each in (*waiting, other)} == {"alice.testnet"}
+    assert method.verify(named, None).identifier == "alice.testnet"
 
 
 def test_an_implicit_account_logs_in_with_its_own_key_offline() -> None:

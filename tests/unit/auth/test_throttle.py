@@ -2,13 +2,16 @@ import pytest
 from hypothesis import given, strategies as st
 
 from meroid.auth.throttle import (
+    FORGIVEN_EVERY_MS,
     FREE_FAILURES,
+    FREE_FAILURES_OF_ADDRESS,
     LOGIN_DELAY_MS,
     LONGEST_DELAY_MS,
     TRUSTED_FOR_MS,
     Failures,
     LoginThrottledError,
     address_group,
+    address_level,
     check_throttle,
     login_digest,
     wait_ms,
@@ -58,3 +61,22 @@ def test_an_ipv6_network_counts_as_one_address() -> None:
 def test_what_was_typed_is_not_kept() -> None:
     assert len(login_digest("user_password", "my password by mistake")) == 32
     assert login_digest("a", "bc") != login_digest("ab", "c")
+
+
+def test_an_address_that_fails_too_often_under_any_names_waits() -> None:
+    full = Failures(address=FREE_FAILURES_OF_ADDRESS, last_address=NOW)
+    assert wait_ms(full, NOW) == FORGIVEN_EVERY_MS
+    assert wait_ms(full, NOW + FORGIVEN_EVERY_MS) == 0
+    assert wait_ms(Failures(address=FREE_FAILURES_OF_ADDRESS - 1, last_address=NOW), NOW) == 0
+
+
+def test_who_succeeded_lately_is_not_slowed_by_others_at_the_same_address() -> None:
+    assert wait_ms(Failures(address=10_000, last_address=NOW, succeeded_here=NOW - 1), NOW) == 0
+
+
+@given(st.integers(0, 10**6), st.integers(-(10**9), 10**12))
+def test_an_address_is_forgiven_one_failure_at_a_time(level: int, passed: int) -> None:
+    left = address_level(level, NOW, NOW + passed)
+    assert 0 <= left <= level
+    assert address_level(level, NOW, NOW + level * FORGIVEN_EVERY_MS) == 0
+    assert left - address_level(level, NOW, NOW + passed + FORGIVEN_EVERY_MS) <= 1

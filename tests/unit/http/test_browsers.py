@@ -114,10 +114,22 @@ def test_in_embedded_mode_any_host_is_answered(serve: Serve) -> None:
 
 def test_auth_and_admin_routes_carry_security_headers(serve: Serve) -> None:
     node = serve()
-    for path in ("/auth/raise/missing", "/admin/signed"):
-        got = node.ask("GET", path)
+    for path in ("/auth/raise/missing", "/admin/signed", "/auth/nowhere"):
+        got = node.ask("GET", path, headers={"X-Forwarded-Proto": "https"})
         assert got.headers["x-frame-options"] == "DENY"
         assert got.headers["x-content-type-options"] == "nosniff"
-        assert "frame-ancestors 'none'" in got.headers["content-security-policy"]
-        assert "strict-transport-security" not in got.headers  # plain HTTP
-    assert "x-frame-options" not in node.ask("GET", "/nothing").headers
+        assert got.headers["referrer-policy"] == "no-referrer"
+        assert got.headers["cache-control"] == "no-store"
+        assert got.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+        assert "strict-transport-security" not in got.headers, "it came in the clear, whatever it says"
+    got = node.ask("GET", "/nothing")
+    assert (got.headers["x-content-type-options"], got.headers["cache-control"]) == ("nosniff", "no-store")
+    assert "x-frame-options" not in got.headers
+
+
+def test_behind_a_trusted_proxy_with_tls_browsers_are_told_to_stay_with_it(serve: Serve) -> None:
+    node = serve(trusted_proxies=["127.0.0.1"])
+    for path in ("/auth/raise/missing", "/nothing"):
+        got = node.ask("GET", path, headers={"X-Forwarded-Proto": "https"})
+        assert got.headers["strict-transport-security"] == "max-age=31536000"
+        assert "strict-transport-security" not in node.ask("GET", path, headers={"X-Forwarded-Proto": "http"}).headers

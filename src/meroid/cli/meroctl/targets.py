@@ -81,7 +81,8 @@ def _local_url(home: Path, name: str) -> str:
         raise BadClientFileError(f"{path} names no address to listen at", next_step="set server.listen there")
     host, port = next((place for place in places if ":" not in place[0]), places[0])
     host = _ANY_HOST.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if server.get("tls") else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _place(text: object) -> tuple[str, int] | None:

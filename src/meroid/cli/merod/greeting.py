@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def greet(node: "Node") -> None:
     """Print the address, the mode in one line, the set-up code on a terminal, and what to type next."""
     settings = node.settings
-    addresses = [_url(address) for address in settings.listen]
+    scheme = "http" if settings.tls is None else "https"
+    addresses = [_url(scheme, address) for address in settings.listen]
     say = [f"node {settings.name} answers on {' and '.join(addresses)}"]
     if settings.auth_mode == "embedded":
         say.append("every request needs a token (auth mode: embedded)")
@@ -78,6 +79,6 @@ def _program(name: str) -> str:
         return str(beside)
 
 
-def _url(address: tuple[str, int]) -> str:
+def _url(scheme: str, address: tuple[str, int]) -> str:
     host, port = address
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

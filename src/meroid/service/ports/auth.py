@@ -129,6 +129,14 @@ class LoginCount:
     last_failed_at: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressCount:
+    """Failures from one address, over all log-ins: how many weren't forgiven yet at the last one."""
+
+    level: int
+    last_failed_at: int
+
+
 class AuthRecords(Protocol):
     """Credentials and tokens of this node."""
 
@@ -269,6 +277,19 @@ class AuthRecords(Protocol):
 
     def forget_attempts(self, *, before: int) -> int:
         """Remove rows whose last failure and last success both lie before that time; how many."""
+        ...
+
+    def evict_attempts(self, *, keep: int) -> int:
+        """Remove what only failed, oldest first, until at most `keep` such rows are left; how many."""
+        ...
+
+    def failing_address(self, address: str) -> AddressCount | None: ...
+    def record_failing_address(self, address: str, count: AddressCount) -> None:
+        """Keep what is known of failures from this address, in place of what was."""
+        ...
+
+    def forget_failing_addresses(self, *, before: int, keep: int) -> int:
+        """Remove addresses that last failed before that time, and the oldest beyond `keep`; how many."""
         ...
 
     # Challenges
