@@ -5,6 +5,9 @@ import os
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from typing import Final
+
+import structlog
 
 from meroid.app.vaulted import Vaulted
 from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
@@ -14,10 +17,14 @@ from meroid.auth.passkey import PasskeyLogin
 from meroid.auth.password import PasswordLogin
 from meroid.auth.setup_code import show_setup_code
 from meroid.chain.near_rpc import NearRpc
-from meroid.config import AuthSettings, NearSettings, Settings
+from meroid.config import AuthSettings, Settings
+from meroid.config.auth import check_mock_listeners
 from meroid.http.auth_api import AuthApi
 from meroid.http.health_api import Health
 from meroid.http.keys_api import KeysApi
+from meroid.http.login_links_api import LoginLinksApi
+from meroid.http.login_page import LoginPageApi
+from meroid.http.mock_api import MockApi
 from meroid.http.peers import is_loopback_name
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.token_keys_api import TokenKeysApi
@@ -31,10 +38,15 @@ from meroid.service.key_logs import KeyLogs
 from meroid.service.key_permissions import KeyPermissionService
 from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginService
+from meroid.service.login_links import LoginLinkService
+from meroid.service.mock_tokens import MockTokenService
+from meroid.service.newcomers import Newcomers
 from meroid.service.proofs import Proofs
 from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
+
+_log: Final = structlog.get_logger("meroid.auth")
 
 
 def token_signing_keys(vaulted: Vaulted, settings: AuthSettings) -> SigningKeys:
@@ -61,6 +73,7 @@ class AuthServices:
         self.store = vaulted.store
         self.keys = KeyRing(self.store, vaulted.seeds)
         self.key_logs = KeyLogs(self.store, self.keys)
+        self._mock_on = settings.auth.mock is not None
         self._setup_code_file = settings.setup_code_file
         self._own_hosts = frozenset(each.lower() for each in settings.allowed_hosts)
         auth, settle = settings.auth, self.key_logs.settle
@@ -74,8 +87,12 @@ class AuthServices:
             settle=settle,
         )
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
-        proofs = Proofs(self.store, self._methods(auth.near), challenges)
-        self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code, settle=settle)
+        proofs = Proofs(self.store, self._methods(auth), challenges)
+        newcomers = Newcomers(self.store, self.keys, proofs, auth.sign_up, settle=settle)
+        self.login = LoginService(self.store, self.tokens, proofs, newcomers, self._drop_setup_code, settle=settle)
+        self.login_links = LoginLinkService(self.store, self.keys, auth.sign_up)
+        check_mock_listeners(auth, settings.listen)
+        self.mock = MockTokenService(self.store, self.keys, signing, auth.mock, settle=settle)
         self.root_keys = RootKeyService(self.store, proofs, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
@@ -86,6 +103,9 @@ class AuthServices:
             *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
+            *LoginLinksApi(links=self.login_links).endpoints(),
+            *LoginPageApi().endpoints(),
+            *MockApi(mock=self.mock).endpoints(),
         ]
 
     def prepare(self, at: int) -> AccountId:
@@ -95,6 +115,9 @@ class AuthServices:
             owner = self.keys.create_account(owner=True, at=at)
         self.tokens.ensure_signing_key(at)
         self.tokens.forget_expired(at)
+        self.mock.end_if_off(at)
+        if self._mock_on:
+            _log.warning("mock tokens are on: who knows their secret on this machine gets a token without logging in")
         return owner.account_id
 
     def settle_logs(self) -> None:
@@ -114,12 +137,13 @@ class AuthServices:
             file.write(code.reveal() + b"\n")
         return code
 
-    def _methods(self, near: NearSettings) -> list[LoginMethod]:
+    def _methods(self, auth: AuthSettings) -> list[LoginMethod]:
+        near = auth.near
         shown = NearNetwork(
             network=near.network, rpc_url=near.rpc or "", wallet_url=near.wallet_url, recipient=near.recipient
         )
         return [
-            PasswordLogin(),
+            PasswordLogin(length=auth.password),
             NearWalletLogin(NearRpc(near.rpc) if near.rpc is not None else None, shown),
             RecoveryPhraseLogin(AccountStates(self.store)),
             HardwareKeyLogin(),

@@ -4,17 +4,22 @@ A node has them in `[server.embedded_auth]`, where the wire puts them, and in `[
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from meroid.auth.first_owner import is_loopback_address
+from meroid.auth.password import DEFAULT_LENGTH, MOST_BYTES, PasswordLength
+from meroid.auth.sign_up import DEFAULT_RULES, SignUp, SignUpRules
 from meroid.config.errors import BadConfigError
 from meroid.config.toml_values import table_in
+from meroid.keys.signer import Secret
 
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
 _SHORTEST_S: Final = 60
+SHORTEST_MOCK_SECRET: Final = 16
 _LONGEST_S: Final = 365 * 24 * 3_600
 
 
@@ -44,12 +49,18 @@ class AuthSettings:
         access_s: lifetime of access tokens, seconds: `jwt.access_token_expiry`.
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
+        sign_up: who may make accounts beside the owner, and how many: `signup`, `max_accounts`, `signups_per_hour`.
+        password: how long passwords are: `user_password.min_password_length` and `.max_password_length`.
+        mock: the secret with which mock tokens are made, if the table `development` turns them on.
     """
 
     issuer: str = "meroid"
     access_s: int = DEFAULT_ACCESS_S
     refresh_s: int = DEFAULT_REFRESH_S
     near: NearSettings = NearSettings()
+    sign_up: SignUpRules = DEFAULT_RULES
+    password: PasswordLength = DEFAULT_LENGTH
+    mock: Secret | None = None
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -71,7 +82,20 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         access_s=_lifetime(jwt, "access_token_expiry", DEFAULT_ACCESS_S),
         refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
         near=_near(table_in(merged, "near")),
+        sign_up=_sign_up(merged),
+        password=_password(table_in(merged, "user_password")),
+        mock=_mock(table_in(merged, "development")),
     )
+
+
+def check_mock_listeners(auth: AuthSettings, listen: Sequence[tuple[str, int]]) -> None:
+    """Refuse mock tokens where others than this machine reach the service.
+
+    Raises:
+        BadConfigError: they are on, and an address isn't loopback.
+    """
+    if auth.mock is not None and not all(is_loopback_address(host) for host, _ in listen):
+        raise BadConfigError("development.enable_mock_auth works only where every listening address is loopback")
 
 
 def _merged(tables: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
@@ -90,6 +114,58 @@ def _lifetime(table: Mapping[str, Any], key: str, otherwise: int) -> int:
     value = table.get(key, otherwise)
     if not isinstance(value, int) or isinstance(value, bool) or not _SHORTEST_S <= value <= _LONGEST_S:
         raise BadConfigError(f"jwt.{key} is a number of seconds from {_SHORTEST_S} to {_LONGEST_S}")
+    return value
+
+
+def _sign_up(table: Mapping[str, Any]) -> SignUpRules:
+    policy = table.get("signup", SignUp.CLOSED.value)
+    if policy not in list(SignUp):
+        raise BadConfigError(f"auth.signup is one of {', '.join(SignUp)}")
+    default = DEFAULT_RULES
+    return SignUpRules(
+        policy=SignUp(policy),
+        max_accounts=_number(table, "max_accounts", "auth.max_accounts", default.max_accounts, 1, 10_000_000),
+        per_hour=_number(table, "signups_per_hour", "auth.signups_per_hour", default.per_hour, 1, 10_000),
+    )
+
+
+def _password(table: Mapping[str, Any]) -> PasswordLength:
+    default = DEFAULT_LENGTH
+    name = "user_password."
+    least = _number(table, "min_password_length", f"{name}min_password_length", default.least, 1, MOST_BYTES)
+    most = _number(table, "max_password_length", f"{name}max_password_length", default.most, 1, MOST_BYTES)
+    if least > most:
+        raise BadConfigError("user_password.min_password_length is more than max_password_length")
+    return PasswordLength(least=least, most=most)
+
+
+def _mock(table: Mapping[str, Any]) -> Secret | None:
+    """The secret of mock tokens; nothing while they are off.
+
+    `mock_auth_require_header` means nothing here: the header is always required.
+    """
+    enabled, value = table.get("enable_mock_auth", False), table.get("mock_auth_header_value", "")
+    if not isinstance(enabled, bool):
+        raise BadConfigError("development.enable_mock_auth is true or false")
+    if not enabled:
+        return None
+    if (
+        not isinstance(value, str)
+        or not value.isascii()
+        or not value.isprintable()
+        or len(value) < SHORTEST_MOCK_SECRET
+    ):
+        raise BadConfigError(
+            "development.enable_mock_auth needs development.mock_auth_header_value, "
+            f"a secret of at least {SHORTEST_MOCK_SECRET} printable ASCII characters"
+        )
+    return Secret(value.encode("ascii"))
+
+
+def _number(table: Mapping[str, Any], key: str, name: str, otherwise: int, least: int, most: int) -> int:
+    value = table.get(key, otherwise)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise BadConfigError(f"{name} is a number from {least} to {most}")
     return value
 
 

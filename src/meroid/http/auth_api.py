@@ -105,7 +105,11 @@ class AuthApi:
             )
             for each in known.providers
         ]
-        return _data(shapes.ProvidersData(providers=listed, count=len(listed), setup_required=known.setup_required))
+        return _data(
+            shapes.ProvidersData(
+                providers=listed, count=len(listed), setup_required=known.setup_required, signup=known.signup
+            )
+        )
 
     def health(self, request: ApiRequest) -> ApiResponse:
         """Whether the store answers; always 200."""

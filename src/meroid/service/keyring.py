@@ -1,7 +1,7 @@
 """The client keys of this node: made, found and used for signing."""
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from meroid import limits
@@ -45,6 +45,21 @@ class PoolFullError(ConflictError):
     next_step = "use one of the identities that were generated and not used yet"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftedAccount:
+    """An account with a fresh seed and the first entries of its key log, not stored yet."""
+
+    record: AccountRecord
+    entries: tuple[bytes, bytes]
+
+    def store(self, tx: Transaction) -> AccountRecord:
+        """Store it, in the caller's transaction."""
+        inception, claim = self.entries
+        tx.accounts.add(self.record, inception)
+        tx.accounts.append_key_log(self.record.account_id, 1, claim)
+        return self.record
+
+
 class KeyRing:
     """Derives the client keys that the store has on record, and keeps them while the node runs."""
 
@@ -57,26 +72,25 @@ class KeyRing:
         self._elsewhere: set[PublicKey] = set()
         self._lock = threading.Lock()
 
-    def create_account(self, *, owner: bool, at: int) -> AccountRecord:
-        """Make an account with a fresh seed; the seed lies in the store, sealed."""
+    def draft_account(self, *, owner: bool, at: int, label: str = "") -> DraftedAccount:
+        """An account with a fresh seed; who stores it stores the seed too, sealed."""
         seed = Seed.generate()
         inception = incept(seed).encoded
         log = verify_key_log([inception])
-        claim = claim_device(log, FIRST_DEVICE, seed.account_key(0)).encoded
         record = AccountRecord(
             account_id=log.account_id,
             sealed_seed=self._sealer.seal(log.account_id, seed),
             device=FIRST_DEVICE,
             created_at=at,
             owner=owner,
+            label=label,
         )
+        claim = claim_device(log, FIRST_DEVICE, seed.account_key(0)).encoded
+        return DraftedAccount(record=record, entries=(inception, claim))
 
-        def work(tx: Transaction) -> None:
-            tx.accounts.add(record, inception)
-            tx.accounts.append_key_log(record.account_id, log.length, claim)
-
-        self._store.write(work)
-        return record
+    def create_account(self, *, owner: bool, at: int, label: str = "") -> AccountRecord:
+        """Make an account with a fresh seed; the seed lies in the store, sealed."""
+        return self._store.write(self.draft_account(owner=owner, at=at, label=label).store)
 
     def sealed(self, account_id: AccountId, seed: Seed) -> bytes:
         """A seed as it lies in the store."""

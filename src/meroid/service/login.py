@@ -17,6 +17,7 @@ from meroid.ids import AccountId
 from meroid.keys.signer import Secret
 from meroid.service.challenges import use_challenge
 from meroid.service.live import check_enabled, parsed
+from meroid.service.newcomers import NOT_AN_OWNERS, Newcomers, asks_to_sign_up, login_code_in
 from meroid.service.ports.auth import RefreshRecord, RootKeyRecord, Standing
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.proofs import Claim, Proofs, UnsupportedMethodError, failures_of
@@ -37,8 +38,6 @@ __all__ = [
 ]
 
 SETUP_CODE_FIELD: Final = "setup_code"
-NOT_AN_OWNERS: Final = ("context:create", "context:list", "context:execute", "context:invite", "blob")
-"""What a root key of another account than the node's own may do (design §5)."""
 _TRIES: Final = 3  # a verifier that changes under several checks in a row is no accident
 
 
@@ -91,10 +90,11 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Providers:
-    """All ways to log in; with `setup_required` the first log-in makes the owner."""
+    """All ways to log in; with `setup_required` the first log-in makes the owner, `signup` is the policy for others."""
 
     providers: tuple[Provider, ...]
     setup_required: bool
+    signup: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +121,7 @@ class LoginService:
         store: Store,
         tokens: TokenService,
         proofs: Proofs,
+        newcomers: Newcomers,
         claimed: Callable[[], None] = lambda: None,
         *,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
@@ -129,11 +130,14 @@ class LoginService:
         self._store = store
         self._tokens = tokens
         self._proofs = proofs
+        self._newcomers = newcomers
         self._claimed = claimed
         self._settle = settle
 
     def log_in(self, request: LoginRequest, at: int) -> TokenPair:
         """Check the proof and open a log-in; on an empty node, make the owner.
+
+        With `provider_data.login_code` or `.sign_up` it may make or reopen an account: raises as `Newcomers` then.
 
         Raises:
             UnsupportedMethodError: no such method.
@@ -158,7 +162,8 @@ class LoginService:
             claimed = self._claim_node(opening, request.peer, at)
             if claimed is not None:
                 return claimed
-        return self._open(opening, at)
+        come = self._come(opening, at)
+        return self._open(opening, at) if come is None else self._tokens.pair(*come, at)
 
     def challenge(self, name: str, peer: Peer, at: int) -> OfferedChallenge:
         """A challenge to answer with the method of that name.
@@ -228,6 +233,7 @@ class LoginService:
                 for each in self._proofs.methods
             ),
             setup_required=not owned,
+            signup=self._newcomers.rules.policy.value,
         )
 
     def _owner(self) -> AccountId:
@@ -256,6 +262,15 @@ class LoginService:
             return None
         self._claimed()
         return self._tokens.pair(*made, at)
+
+    def _come(self, opening: _Opening, at: int) -> tuple[Standing, RefreshRecord] | None:
+        """Redeem a link or sign up, if that is what the proof comes with; nothing for a log-in like any other."""
+        claim = opening.claim
+        code = login_code_in(claim.attempt.provider_data)
+        start = partial(self._start, opening=opening, at=at)
+        if code is not None:
+            return self._newcomers.redeem(claim, code, at, start=start)
+        return self._newcomers.sign_up(claim, at, start=start) if asks_to_sign_up(claim.attempt.provider_data) else None
 
     def _check_setup_code(self, attempt: LoginAttempt) -> None:
         code = attempt.provider_data.get(SETUP_CODE_FIELD)

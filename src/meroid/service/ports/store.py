@@ -14,6 +14,7 @@ from meroid.service.ports.content import (
     Operations,
     State,
 )
+from meroid.service.ports.login_links import LoginLinks
 
 T = TypeVar("T")
 
@@ -25,6 +26,8 @@ class Transaction(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def auth(self) -> AuthRecords: ...
+    @property
+    def login_links(self) -> LoginLinks: ...
     @property
     def contexts(self) -> Contexts: ...
     @property
