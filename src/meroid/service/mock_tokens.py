@@ -102,55 +102,58 @@ class MockTokenService:
             BadPermissionError: a permission is malformed.
         """
         permissions = tuple(str(each) for each in parse_permissions(wanted.permissions))
-        access_s, refresh_s = _lifetime(wanted.access_s), _lifetime(wanted.refresh_s)
-        client_id, family_id = f"mock_{new_id()}", new_id()
+        access_end = at + _lifetime_ms(wanted.access_s)
+        family_id = new_id()
         refresh = RefreshRecord(
-            jti=new_token_id(family_id), family_id=family_id, issued_at=at, expires_at=at + refresh_s * 1000
+            jti=new_token_id(family_id),
+            family_id=family_id,
+            issued_at=at,
+            expires_at=at + _lifetime_ms(wanted.refresh_s),
         )
 
-        def work(tx: Transaction) -> AccountId:
+        def work(tx: Transaction) -> TokenKeyRecord:
             root = self._root(tx, at)
-            tx.auth.add_token_key(
-                TokenKeyRecord(
-                    client_id=client_id,
-                    root_key_id=root.key_id,
-                    account_id=root.account_id,
-                    name=_name(wanted.client_name),
-                    permissions=permissions,
-                    context_id=None,
-                    executor=None,
-                    node_url=None,
-                    created_at=at,
-                    expires_at=at + max(access_s, refresh_s) * 1000,
-                )
+            key = TokenKeyRecord(
+                client_id=f"mock_{new_id()}",
+                root_key_id=root.key_id,
+                account_id=root.account_id,
+                name=_name(wanted.client_name),
+                permissions=permissions,
+                context_id=None,
+                executor=None,
+                node_url=None,
+                created_at=at,
+                expires_at=max(access_end, refresh.expires_at),
             )
             family = FamilyRecord(
-                family_id=family_id, key_id=client_id, narrowed_to=None, logged_in_at=None, created_at=at
+                family_id=family_id, key_id=key.client_id, narrowed_to=None, logged_in_at=None, created_at=at
             )
+            tx.auth.add_token_key(key)
             tx.auth.open_family(family, refresh)
-            return root.account_id
+            return key
 
-        account_id = self._store.write(work)
-        issuer = self._signing.issuer(at)
+        key = self._store.write(work)
+        return MockToken(pair=self._pair(key, refresh, access_end), key_id=key.client_id)
+
+    def _pair(self, key: TokenKeyRecord, refresh: RefreshRecord, access_end: int) -> TokenPair:
+        issuer = self._signing.issuer(key.created_at)
         access = AccessClaims(
-            subject=client_id,
-            family_id=family_id,
-            token_id=new_token_id(family_id),
-            permissions=permissions,
-            issued_at=at // 1000,
-            expires_at=at // 1000 + access_s,
-            account_id=account_id,
+            subject=key.client_id,
+            family_id=refresh.family_id,
+            token_id=new_token_id(refresh.family_id),
+            permissions=key.permissions,
+            issued_at=key.created_at // 1000,
+            expires_at=access_end // 1000,
+            account_id=key.account_id,
         )
         renewal = RefreshClaims(
-            subject=client_id,
-            family_id=family_id,
+            subject=key.client_id,
+            family_id=refresh.family_id,
             token_id=refresh.jti,
-            issued_at=at // 1000,
+            issued_at=refresh.issued_at // 1000,
             expires_at=refresh.expires_at // 1000,
         )
-        return MockToken(
-            pair=TokenPair(access=issuer.access(access), refresh=issuer.refresh(renewal)), key_id=client_id
-        )
+        return TokenPair(access=issuer.access(access), refresh=issuer.refresh(renewal))
 
     def end_if_off(self, at: int) -> None:
         """Where mock tokens are off, let none that was made before open anything."""
@@ -193,8 +196,8 @@ class MockTokenService:
         return account.account_id
 
 
-def _lifetime(seconds: int | None) -> int:
-    return LONGEST_S if seconds is None else min(seconds, LONGEST_S)
+def _lifetime_ms(seconds: int | None) -> int:
+    return 1000 * (LONGEST_S if seconds is None else min(seconds, LONGEST_S))
 
 
 def _name(text: str) -> str:

@@ -45,7 +45,7 @@ export function readRequest(search) {
   return {
     callback: given.get("callback-url"),
     permissions: listed,
-    mode: mode in MODE_PERMISSIONS ? mode : null,
+    mode: mode !== null && Object.hasOwn(MODE_PERMISSIONS, mode) ? mode : null,
     applicationId: given.get("application-id"),
     package: given.get("package-name"),
     appUrl: given.get("app-url"),
@@ -96,8 +96,8 @@ export function isBound(request) {
 /** A permission in plain words. */
 export function describe(permission) {
   const found = /^([a-z:-]+)(?:\[(.+)\])?$/.exec(permission);
-  const words = found === null ? undefined : WORDS[found[1]];
-  if (words === undefined) return permission;
+  if (found === null || !Object.hasOwn(WORDS, found[1])) return permission;
+  const words = WORDS[found[1]];
   return found[2] === undefined ? words : `${words} (only: ${found[2]})`;
 }
 
