@@ -104,6 +104,10 @@ class KeyRing:
         """
         return self._seed(account_id)
 
+    def seed_of(self, account: AccountRecord) -> Seed:
+        """The seed of an account, also of one that was stored in a transaction that still runs."""
+        return self._open(account)
+
     def words(self, account_id: AccountId) -> Secret:
         """The phrase of an account: for the terminal of this machine, never over HTTP.
 
