@@ -88,7 +88,7 @@ class AuthWorld:
     def log_in_with(self, *methods: LoginMethod) -> None:
         """Put other log-in methods in the place of those that are there."""
         proofs = Proofs(self.store, methods, self.challenges)
-        self.login = LoginService(self.store, self.tokens, proofs, Newcomers(self.store, self.ring, proofs, self.rules))
+        self.login = LoginService(self.store, self.tokens, proofs, Newcomers(self.store, self.ring, self.rules))
 
     def log_in(
         self,
@@ -176,7 +176,7 @@ def auth_world(
             keys=keys,
             tokens=tokens,
             method=method,
-            login=LoginService(store, tokens, proofs, Newcomers(store, ring, proofs, rules)),
+            login=LoginService(store, tokens, proofs, Newcomers(store, ring, rules)),
             root_keys=RootKeyService(store, proofs),
             challenges=challenges,
             gate=Gate(store, keys),

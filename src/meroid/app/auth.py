@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 
+from meroid.app.recurring import Recurring
 from meroid.app.vaulted import Vaulted
 from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
 from meroid.auth.methods import LoginMethod
@@ -28,10 +29,12 @@ from meroid.http.mock_api import MockApi
 from meroid.http.peers import is_loopback_name
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.token_keys_api import TokenKeysApi
+from meroid.http.watch import AuditWatch
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.service.account_state import AccountStates
+from meroid.service.auditing import Refusals
 from meroid.service.challenges import ChallengeService
 from meroid.service.gate import Gate
 from meroid.service.key_logs import KeyLogs
@@ -46,6 +49,7 @@ from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 
+_RECORD_EVERY_S: Final = 0.5  # how late the audit trail may be with what was refused
 _log: Final = structlog.get_logger("meroid.auth")
 
 
@@ -88,8 +92,19 @@ class AuthServices:
         )
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
         proofs = Proofs(self.store, self._methods(auth), challenges)
-        newcomers = Newcomers(self.store, self.keys, proofs, auth.sign_up, settle=settle)
-        self.login = LoginService(self.store, self.tokens, proofs, newcomers, self._drop_setup_code, settle=settle)
+        self.refusals = Refusals(self.store)
+        self.watch = AuditWatch(self.refusals)
+        self.recording = Recurring("meroid-audit", _RECORD_EVERY_S, self.refusals.write)
+        newcomers = Newcomers(self.store, self.keys, auth.sign_up, settle=settle)
+        self.login = LoginService(
+            self.store,
+            self.tokens,
+            proofs,
+            newcomers,
+            self._drop_setup_code,
+            refusals=self.refusals,
+            settle=settle,
+        )
         self.login_links = LoginLinkService(self.store, self.keys, auth.sign_up)
         check_mock_listeners(auth, settings.listen)
         self.mock = MockTokenService(self.store, self.keys, signing, auth.mock, settle=settle)
@@ -100,7 +115,7 @@ class AuthServices:
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
         return [
-            *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health).endpoints(),
+            *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health, watch=self.watch).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
             *LoginLinksApi(links=self.login_links).endpoints(),

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from meroid.clock import Clock
 from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
-from meroid.http.guard import Guard
+from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
 from meroid.http.peers import Proxies
 from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
@@ -42,6 +42,7 @@ class HttpApplication:
         clock: Clock,
         settings: HttpSettings | None = None,
         workers: Workers | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Put it together.
 
@@ -51,7 +52,8 @@ class HttpApplication:
         chosen = settings or HttpSettings()
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
+        proxies = Proxies(chosen.trusted_proxies)
+        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch)
         strict = guard.trusts_everybody
         self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
         if strict:

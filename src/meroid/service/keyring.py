@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from meroid import limits
+from meroid.account.audit import NOBODY, Action, Actor, AuditEvent
 from meroid.account.client_keys import ClientKeyPath, ClientKeys
 from meroid.account.key_log import claim_device, incept, verify_key_log
 from meroid.account.seed import Seed
@@ -52,12 +53,14 @@ class DraftedAccount:
     record: AccountRecord
     entries: tuple[bytes, bytes]
 
-    def store(self, tx: Transaction) -> AccountRecord:
-        """Store it, in the caller's transaction."""
-        inception, claim = self.entries
-        tx.accounts.add(self.record, inception)
-        tx.accounts.append_key_log(self.record.account_id, 1, claim)
-        return self.record
+    def store(self, tx: Transaction, by: Actor) -> AccountRecord:
+        """Store it, in the caller's transaction; `by` is who makes it."""
+        (inception, claim), record = self.entries, self.record
+        tx.accounts.add(record, inception)
+        tx.accounts.append_key_log(record.account_id, 1, claim)
+        made = AuditEvent(at=record.created_at, action=Action.ACCOUNT_CREATE, by=by, target=str(record.account_id))
+        tx.audit.append(made)
+        return record
 
 
 class KeyRing:
@@ -88,9 +91,10 @@ class KeyRing:
         claim = claim_device(log, FIRST_DEVICE, seed.account_key(0)).encoded
         return DraftedAccount(record=record, entries=(inception, claim))
 
-    def create_account(self, *, owner: bool, at: int, label: str = "") -> AccountRecord:
-        """Make an account with a fresh seed; the seed lies in the store, sealed."""
-        return self._store.write(self.draft_account(owner=owner, at=at, label=label).store)
+    def create_account(self, *, owner: bool, at: int, label: str = "", by: Actor = NOBODY) -> AccountRecord:
+        """Make an account with a fresh seed; the seed lies in the store, sealed. `by` is who makes it."""
+        drafted = self.draft_account(owner=owner, at=at, label=label)
+        return self._store.write(lambda tx: drafted.store(tx, by))
 
     def sealed(self, account_id: AccountId, seed: Seed) -> bytes:
         """A seed as it lies in the store."""

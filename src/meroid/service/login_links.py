@@ -7,6 +7,7 @@ from typing import Final
 from meroid import limits
 from meroid.access.permissions import ADMIN, Permission, any_covers
 from meroid.access.principal import Principal
+from meroid.account.audit import Action, Actor, AuditEvent
 from meroid.auth.login_code import WrongLoginCodeError, login_code_hash, new_login_code, parse_login_code
 from meroid.auth.sign_up import SignUpRules
 from meroid.auth.throttle import KEEP_ATTEMPTS_MS, Failures, check_throttle, login_digest
@@ -15,6 +16,7 @@ from meroid.errors import ConflictError, ForbiddenError, InvalidInputError, NotF
 from meroid.ids import AccountId
 from meroid.keys.signer import Secret
 from meroid.service.accounts import AccountNotFoundError, NotTheOwnerError
+from meroid.service.auditing import actor_of
 from meroid.service.gate import OutsideBindingError, PermissionDeniedError
 from meroid.service.keyring import DraftedAccount, KeyRing
 from meroid.service.ports.accounts import AccountRecord
@@ -137,10 +139,10 @@ class LoginLinkService:
                     raise NotTheOwnerError("only the owner of this node makes accounts")
                 _check_holds(principal, _INVITE)
                 check_room(tx, self._rules)
-                return _keep(tx, made, None, limits.LOGIN_LINKS_OF_GUEST)
+                return _keep(tx, principal, made, None, limits.LOGIN_LINKS_OF_GUEST)
             _check_holds(principal, ADMIN)
-            account = store_drafted(tx, drafted, self._rules)
-            return _keep(tx, made, account, limits.LOGIN_LINKS)
+            account = store_drafted(tx, drafted, self._rules, actor_of(principal))
+            return _keep(tx, principal, made, account, limits.LOGIN_LINKS)
 
         return self._store.write(work)
 
@@ -165,7 +167,7 @@ class LoginLinkService:
                 raise AccountNotFoundError(f"there is no account {account_id} on this node")
             if account.owner:
                 raise OwnLinkError("nobody gets a link into the account that owns the node")
-            return _keep(tx, made, account, limits.LOGIN_LINKS)
+            return _keep(tx, principal, made, account, limits.LOGIN_LINKS)
 
         return self._store.write(work)
 
@@ -189,8 +191,9 @@ class LoginLinkService:
             everything = _is_owner(tx, principal) and any_covers(principal.held, ADMIN)
             link = tx.login_links.get(link_id)
             known = link is not None and (everything or link.made_by == principal.account_id)
-            if not known or not tx.login_links.withdraw(link_id, at=at):
+            if link is None or not known or not tx.login_links.withdraw(link_id, at=at):
                 raise LoginLinkNotFoundError("there is no such open link")
+            tx.audit.append(link_event(Action.LINK_WITHDRAW, link, actor_of(principal), at))
             return at
 
         return self._store.write(work)
@@ -258,10 +261,10 @@ def check_room(tx: Transaction, rules: SignUpRules) -> None:
         raise TooManyAccountsError(f"this node keeps {rules.max_accounts} accounts at most")
 
 
-def store_drafted(tx: Transaction, drafted: DraftedAccount, rules: SignUpRules) -> AccountRecord:
+def store_drafted(tx: Transaction, drafted: DraftedAccount, rules: SignUpRules, by: Actor) -> AccountRecord:
     """Store a new account, if there is room for it; raises as `check_room`."""
     check_room(tx, rules)
-    return drafted.store(tx)
+    return drafted.store(tx, by)
 
 
 def live_root_keys(tx: Transaction, account_id: AccountId) -> list[RootKeyRecord]:
@@ -292,7 +295,9 @@ def _draft(principal: Principal, kind: LinkKind, label: str, valid_for_ms: int, 
     return MadeLink(record=record, code=code)
 
 
-def _keep(tx: Transaction, made: MadeLink, account: AccountRecord | None, most: limits.Limit) -> MadeLink:
+def _keep(
+    tx: Transaction, principal: Principal, made: MadeLink, account: AccountRecord | None, most: limits.Limit
+) -> MadeLink:
     link = made.record
     tx.login_links.forget(expired_before=link.created_at - _KEEP_MS)
     if len(tx.login_links.open(at=link.created_at, made_by=link.made_by)) >= most.value:
@@ -300,7 +305,16 @@ def _keep(tx: Transaction, made: MadeLink, account: AccountRecord | None, most: 
     if account is not None:
         link = replace(link, account_id=account.account_id, label=account.label)
     tx.login_links.add(link)
+    tx.audit.append(link_event(Action.LINK_CREATE, link, actor_of(principal), link.created_at))
     return replace(made, record=link)
+
+
+def link_event(action: Action, link: LoginLinkRecord, by: Actor, at: int) -> AuditEvent:
+    """What was done with a link; its id opens nothing."""
+    details = {"kind": link.kind.value}
+    if link.account_id is not None:
+        details["account"] = str(link.account_id)
+    return AuditEvent(at=at, action=action, by=by, target=link.link_id, details=details)
 
 
 def _check_token(principal: Principal, at: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meroid.access.permissions import ADMIN, parse_permissions
+from meroid.account.audit import NOBODY, Action, Actor, AuditEvent
 from meroid.auth.first_owner import Peer, is_direct
 from meroid.auth.tokens import AccessClaims, RefreshClaims, new_id, new_token_id
 from meroid.errors import NotFoundError, UnauthenticatedError
@@ -130,6 +131,9 @@ class MockTokenService:
             )
             tx.auth.add_token_key(key)
             tx.auth.open_family(family, refresh)
+            by = Actor(account_id=root.account_id, key_id=root.key_id)
+            minted = AuditEvent(at=at, action=Action.TOKEN_MINT, by=by, method=MOCK_METHOD, target=key.client_id)
+            tx.audit.append(minted)
             return key
 
         key = self._store.write(work)
@@ -165,6 +169,8 @@ class MockTokenService:
 
         def work(tx: Transaction) -> None:
             tx.auth.revoke_root_key(root.key_id, at=at)
+            ended = AuditEvent(at=at, action=Action.ROOT_KEY_REMOVE, method=MOCK_METHOD, target=root.key_id)
+            tx.audit.append(ended)
             self._settle(tx, root.account_id)
 
         self._store.write(work)
@@ -184,6 +190,7 @@ class MockTokenService:
             created_at=at,
         )
         tx.auth.add_root_key(root)
+        tx.audit.append(AuditEvent(at=at, action=Action.ROOT_KEY_BIND, method=MOCK_METHOD, target=root.key_id))
         self._settle(tx, root.account_id)
         return root
 
@@ -191,7 +198,7 @@ class MockTokenService:
         text = tx.auth.setting(_ACCOUNT)
         if text is not None:
             return AccountId.parse(text)
-        account = self._keys.draft_account(owner=False, at=at, label=_IDENTIFIER).store(tx)
+        account = self._keys.draft_account(owner=False, at=at, label=_IDENTIFIER).store(tx, NOBODY)
         tx.auth.put_setting(_ACCOUNT, str(account.account_id))
         return account.account_id
 

@@ -4,10 +4,12 @@ Either ends in a log-in, in the one transaction that binds the root key.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from meroid.account.audit import Action, Actor, AuditEvent
 from meroid.auth.account_key import NotThisAccountError
-from meroid.auth.methods import BadProviderDataError, Enrolment, VerifiedLogin, WrongCredentialsError
+from meroid.auth.methods import BadProviderDataError, Enrolment, VerifiedLogin
 from meroid.auth.sign_up import WINDOW_MS, SignUp, SignUpRules, sign_up_wait_ms
 from meroid.auth.tokens import new_id
 from meroid.errors import ConflictError, ForbiddenError, ThrottledError
@@ -19,6 +21,7 @@ from meroid.service.login_links import (
     check_open,
     check_room,
     find_open,
+    link_event,
     live_root_keys,
     store_drafted,
     usernames,
@@ -26,7 +29,7 @@ from meroid.service.login_links import (
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.ports.login_links import LinkKind, LoginLinkRecord
 from meroid.service.ports.store import Store, Transaction
-from meroid.service.proofs import Claim, Proofs
+from meroid.service.proofs import Claim
 from meroid.service.root_keys import RootKeyExistsError
 
 CODE_FIELD: Final = "login_code"
@@ -60,6 +63,16 @@ class OtherUserNameError(ConflictError):
     next_step = "send the user name that POST /auth/link tells for this code"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Redeemed:
+    """A link with the proof that redeems it, and the address that it came from."""
+
+    link: LoginLinkRecord
+    claim: Claim
+    verified: VerifiedLogin
+    address: str | None
+
+
 class Newcomers:
     """Redeems log-in links, and makes accounts for those who sign up."""
 
@@ -67,7 +80,6 @@ class Newcomers:
         self,
         store: Store,
         keys: KeyRing,
-        proofs: Proofs,
         rules: SignUpRules,
         *,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
@@ -75,11 +87,12 @@ class Newcomers:
         """`settle` brings an account's key log in line with its root keys, in the transaction that changed them."""
         self._store = store
         self._keys = keys
-        self._proofs = proofs
         self._settle = settle
         self.rules = rules
 
-    def redeem(self, claim: Claim, code: str, at: int, *, start: Callable[[Transaction, RootKeyRecord], T]) -> T:
+    def redeem(
+        self, claim: Claim, code: str, at: int, *, address: str | None, start: Callable[[Transaction, RootKeyRecord], T]
+    ) -> T:
         """Bind the proven root key to the account of a link, or set its password anew; then `start` its log-in.
 
         Raises:
@@ -92,25 +105,31 @@ class Newcomers:
         drafted = self._keys.draft_account(owner=False, at=at, label=link.label) if link.account_id is None else None
         account_id = link.account_id if drafted is None else drafted.record.account_id
         assert account_id is not None  # noqa: S101 - for the type checker
-        verified = self._enrol(claim, account_id, at)
+        verified = claim.method.enrol(claim.attempt, Enrolment(account_id=account_id, claims=True))
 
         def work(tx: Transaction) -> T:
             current = tx.login_links.get(link.link_id)
             if current is not None:
                 check_open(tx, current, at)
             if drafted is not None:
-                store_drafted(tx, drafted, self.rules)
+                store_drafted(tx, drafted, self.rules, Actor(address=address))
             use_challenge(tx, claim.attempt.challenge, at)
-            root = _bind(tx, link, account_id, claim, verified, at)
+            redeemed = _Redeemed(
+                link=replace(link, account_id=account_id), claim=claim, verified=verified, address=address
+            )
+            root = _bind(tx, redeemed, account_id, at)
             if not tx.login_links.use(link.link_id, account_id, at=at):
                 raise LoginCodeUsedError("this link was used before")
+            tx.audit.append(link_event(Action.LINK_USE, redeemed.link, _actor(root, address), at))
             tx.auth.record_success(claim.digest, claim.address, at=at)
             self._settle(tx, account_id)
             return start(tx, root)
 
         return self._store.write(work)
 
-    def sign_up(self, claim: Claim, at: int, *, start: Callable[[Transaction, RootKeyRecord], T]) -> T | None:
+    def sign_up(
+        self, claim: Claim, at: int, *, address: str | None, start: Callable[[Transaction, RootKeyRecord], T]
+    ) -> T | None:
         """Make an account for who proves a root key that opens none here, and `start` its log-in.
 
         Nothing where it opens one: then this is a log-in like any other.
@@ -126,19 +145,21 @@ class Newcomers:
             return None
         drafted = self._keys.draft_account(owner=False, at=at)
         try:
-            verified = self._enrol(claim, drafted.record.account_id, at)
+            enrolment = Enrolment(account_id=drafted.record.account_id, claims=True)
+            verified = claim.method.enrol(claim.attempt, enrolment)
         except NotThisAccountError:
             return None  # recovery words are those of the one account that they give
 
         def work(tx: Transaction) -> T | None:
             if not self._is_new(tx, claim, at):
                 return None
-            account = store_drafted(tx, drafted, self.rules)
+            account = store_drafted(tx, drafted, self.rules, Actor(address=address))
             use_challenge(tx, claim.attempt.challenge, at)
             tx.login_links.forget_sign_ups(before=at - WINDOW_MS)
             tx.login_links.note_sign_up(claim.address, at=at)
             root = _new_root(account.account_id, claim, verified, NOT_AN_OWNERS, at)
             tx.auth.add_root_key(root)
+            tx.audit.append(_root_event(Action.ROOT_KEY_BIND, root, address, at))
             tx.auth.record_success(claim.digest, claim.address, at=at)
             self._settle(tx, account.account_id)
             return start(tx, root)
@@ -155,14 +176,6 @@ class Newcomers:
             raise SignUpThrottledError("too many accounts were made from here", retry_after_s=-(-wait // 1000))
         check_room(tx, self.rules)
         return True
-
-    def _enrol(self, claim: Claim, account_id: AccountId, at: int) -> VerifiedLogin:
-        """A wallet can't certify an account that it can't know yet, so it proves as at a log-in, and certifies later."""
-        try:
-            return claim.method.enrol(claim.attempt, Enrolment(account_id=account_id, claims=True))
-        except WrongCredentialsError:
-            self._proofs.fail(claim, at)
-            raise
 
 
 def asks_to_sign_up(provider_data: Mapping[str, object]) -> bool:
@@ -191,9 +204,8 @@ def login_code_in(provider_data: Mapping[str, object]) -> str | None:
     return code
 
 
-def _bind(
-    tx: Transaction, link: LoginLinkRecord, account_id: AccountId, claim: Claim, verified: VerifiedLogin, at: int
-) -> RootKeyRecord:
+def _bind(tx: Transaction, redeemed: _Redeemed, account_id: AccountId, at: int) -> RootKeyRecord:
+    link, claim, verified = redeemed.link, redeemed.claim, redeemed.verified
     known = tx.auth.find_root_key(claim.method.name, claim.identifier)
     if known is not None:
         if known.account_id != account_id or link.kind is not LinkKind.RESET:
@@ -203,7 +215,9 @@ def _bind(
             )
         if claim.method.kind == _CREDENTIALS:
             tx.auth.replace_verifier(known.key_id, old=known.verifier, new=verified.verifier, at=at)
-            tx.auth.end_families(known.key_id, but=None, at=at)
+            ended = tx.auth.end_families(known.key_id, but=None, at=at)
+            event = _root_event(Action.PASSWORD_CHANGE, known, redeemed.address, at)
+            tx.audit.append(replace(event, details={"ended": str(ended), "link": link.link_id}))
         tx.auth.touch_root_key(known.key_id, at=at)
         return known
     if claim.method.kind == _CREDENTIALS and usernames(tx, account_id):
@@ -211,7 +225,16 @@ def _bind(
     others = live_root_keys(tx, account_id)
     root = _new_root(account_id, claim, verified, others[-1].permissions if others else NOT_AN_OWNERS, at)
     tx.auth.add_root_key(root)
+    tx.audit.append(_root_event(Action.ROOT_KEY_BIND, root, redeemed.address, at))
     return root
+
+
+def _actor(root: RootKeyRecord, address: str | None) -> Actor:
+    return Actor(account_id=root.account_id, key_id=root.key_id, address=address)
+
+
+def _root_event(action: Action, root: RootKeyRecord, address: str | None, at: int) -> AuditEvent:
+    return AuditEvent(at=at, action=action, by=_actor(root, address), method=root.method, target=root.key_id)
 
 
 def _new_root(
