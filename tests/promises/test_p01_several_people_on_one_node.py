@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pytest
 from tests import told_secrets
+from tests.near_keys import NearPair
 from tests.processes import Merod, Owner, initialise, start, stop, stopped
 from tests.servers import Got
 
@@ -143,3 +144,16 @@ def test_mock_tokens_need_their_switch_their_secret_and_this_machine(node: Merod
     with stopped(node):
         path.write_text(before, "utf-8")
     assert node.ask("GET", "/admin-api/is-authed", token=token).headers["x-auth-error"] == "token_revoked"
+
+
+def test_a_wallet_comes_by_a_link_and_opens_the_same_account_from_then_on(node: Merod) -> None:
+    made = node.data("POST", "/admin/accounts", {})
+    wallet = str(NearPair.of(51).write(node.person / "wallet.json"))
+    node.meroctl("login", "--code-file", file(node, "link", made["link"]), "--near-key-file", wallet)
+    assert node.meroctl("--output-format", "json", "whoami").first["account_id"] == made["account_id"]
+    node.meroctl("logout")
+    node.meroctl("login", "--near-key-file", wallet)
+    assert node.meroctl("--output-format", "json", "whoami").first["account_id"] == made["account_id"]
+    other = str(NearPair.of(52).write(node.person / "other.json"))
+    refused = node.meroctl("login", "--sign-up", "--near-key-file", other, ends_with=1)
+    assert "sign_up_closed" in refused.err

@@ -20,6 +20,7 @@ DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
 _SHORTEST_S: Final = 60
 SHORTEST_MOCK_SECRET: Final = 16
+_PUBLISHED_SECRET: Final = "Bearer test-auth-token"  # noqa: S105 - the original ships with it (`wire/auth.md` W1)
 _LONGEST_S: Final = 365 * 24 * 3_600
 
 
@@ -159,6 +160,8 @@ def _mock(table: Mapping[str, Any]) -> Secret | None:
             "development.enable_mock_auth needs development.mock_auth_header_value, "
             f"a secret of at least {SHORTEST_MOCK_SECRET} printable ASCII characters"
         )
+    if value == _PUBLISHED_SECRET:
+        raise BadConfigError("development.mock_auth_header_value is the one that everybody knows: choose another")
     return Secret(value.encode("ascii"))
 
 

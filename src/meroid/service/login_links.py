@@ -172,7 +172,12 @@ class LoginLinkService:
         return self._store.write(work)
 
     def list(self, principal: Principal, at: int) -> Sequence[LoginLinkRecord]:
-        """The open links: all of them for the owner, for others their own."""
+        """The open links: all of them for the owner with `admin`, otherwise one's own.
+
+        Raises:
+            OutsideBindingError, PermissionDeniedError: the caller's token makes none.
+        """
+        _check_reach(principal)
 
         def work(tx: Transaction) -> Sequence[LoginLinkRecord]:
             everything = _is_owner(tx, principal) and any_covers(principal.held, ADMIN)
@@ -185,7 +190,9 @@ class LoginLinkService:
 
         Raises:
             LoginLinkNotFoundError: no open link of the caller's, or for the owner of anybody's.
+            OutsideBindingError, PermissionDeniedError: the caller's token makes none.
         """
+        _check_reach(principal)
 
         def work(tx: Transaction) -> int:
             everything = _is_owner(tx, principal) and any_covers(principal.held, ADMIN)
@@ -315,6 +322,12 @@ def link_event(action: Action, link: LoginLinkRecord, by: Actor, at: int) -> Aud
     if link.account_id is not None:
         details["account"] = str(link.account_id)
     return AuditEvent(at=at, action=action, by=by, target=link.link_id, details=details)
+
+
+def _check_reach(principal: Principal) -> None:
+    if principal.is_limited:
+        raise OutsideBindingError("this token acts in one context, and an account is more")
+    _check_holds(principal, _INVITE)  # `admin` covers it
 
 
 def _check_token(principal: Principal, at: int) -> None:

@@ -85,6 +85,15 @@ def test_without_a_token_nothing_is_made_and_nothing_told(node: ServedNode, meth
     assert (got.status, got.headers["x-auth-error"]) == (401, "missing_token")
 
 
+def test_a_token_that_makes_no_links_sees_and_withdraws_none(node: ServedNode) -> None:
+    made = node.data("POST", "/admin/accounts", {})
+    token = node.mint("context:list", "context:execute[x]")
+    for method, path in (("GET", "/admin/links"), ("DELETE", f"/admin/links/{made['link_id']}")):
+        got = node.ask(method, path, token=token)
+        assert (got.status, got.code) == (403, "permission_denied")
+    node.data("DELETE", f"/admin/links/{made['link_id']}")
+
+
 def test_minted_tokens_and_other_accounts_make_no_links(node: ServedNode) -> None:
     minted = node.mint("admin")
     assert node.ask("POST", "/admin/accounts", {}, token=minted).code == "login_not_fresh"

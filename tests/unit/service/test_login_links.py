@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.auth_world import HOUR, LOCAL, MINUTE, PASSWORD, REMOTE, START, AuthWorld, auth_world
+from tests.auth_world import CONTEXT, EXECUTOR, HOUR, LOCAL, MINUTE, PASSWORD, REMOTE, START, AuthWorld, auth_world
 
 from meroid import limits
 from meroid.access.permissions import ADMIN, parse_permission
@@ -18,7 +18,7 @@ from meroid.auth.throttle import FREE_FAILURES, LoginThrottledError, address_gro
 from meroid.auth.tokens import TokenRevokedError
 from meroid.ids import AccountId
 from meroid.service.accounts import AccountNotFoundError, NotTheOwnerError
-from meroid.service.gate import PermissionDeniedError
+from meroid.service.gate import OutsideBindingError, PermissionDeniedError
 from meroid.service.live import AccountDisabledError
 from meroid.service.login import LoginRequest, TokenPair, WrongCredentialsError
 from meroid.service.login_links import (
@@ -184,6 +184,16 @@ def test_only_a_fresh_log_in_of_the_owner_with_admin_makes_accounts(world: AuthW
             world.links.invite(who, "", DEFAULT_MS, START)
         with pytest.raises(NotTheOwnerError):
             world.links.reset(who, who.account_id, DEFAULT_MS, START)
+
+
+def test_a_token_for_one_context_reaches_no_links(world: AuthWorld) -> None:
+    bound = replace(owner(world), bound_context=CONTEXT, bound_executor=EXECUTOR)
+    with pytest.raises(OutsideBindingError):
+        world.links.invite(bound, "", DEFAULT_MS, START)
+    with pytest.raises(OutsideBindingError):
+        world.links.list(bound, START)
+    with pytest.raises(OutsideBindingError):
+        world.links.withdraw(bound, "x", START)
 
 
 def test_a_forgotten_password_is_set_anew_and_the_account_stays(world: AuthWorld) -> None:
