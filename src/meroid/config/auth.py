@@ -53,6 +53,7 @@ class AuthSettings:
         sign_up: who may make accounts beside the owner, and how many: `signup`, `max_accounts`, `signups_per_hour`.
         password: how long passwords are: `user_password.min_password_length` and `.max_password_length`.
         mock: the secret with which mock tokens are made, if the table `development` turns them on.
+        methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
     """
 
     issuer: str = "meroid"
@@ -62,6 +63,7 @@ class AuthSettings:
     sign_up: SignUpRules = DEFAULT_RULES
     password: PasswordLength = DEFAULT_LENGTH
     mock: Secret | None = None
+    methods_off: frozenset[str] = frozenset()
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -86,6 +88,7 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         sign_up=_sign_up(merged),
         password=_password(table_in(merged, "user_password")),
         mock=_mock(table_in(merged, "development")),
+        methods_off=_switched_off(table_in(merged, "providers")),
     )
 
 
@@ -121,12 +124,12 @@ def _lifetime(table: Mapping[str, Any], key: str, otherwise: int) -> int:
 def _sign_up(table: Mapping[str, Any]) -> SignUpRules:
     policy = table.get("signup", SignUp.CLOSED.value)
     if policy not in list(SignUp):
-        raise BadConfigError(f"auth.signup is one of {', '.join(SignUp)}")
+        raise BadConfigError(f"signup is one of {', '.join(SignUp)}")
     default = DEFAULT_RULES
     return SignUpRules(
         policy=SignUp(policy),
-        max_accounts=_number(table, "max_accounts", "auth.max_accounts", default.max_accounts, 1, 10_000_000),
-        per_hour=_number(table, "signups_per_hour", "auth.signups_per_hour", default.per_hour, 1, 10_000),
+        max_accounts=_number(table, "max_accounts", "max_accounts", default.max_accounts, 1, 10_000_000),
+        per_hour=_number(table, "signups_per_hour", "signups_per_hour", default.per_hour, 1, 10_000),
     )
 
 
@@ -170,6 +173,13 @@ def _number(table: Mapping[str, Any], key: str, name: str, otherwise: int, least
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise BadConfigError(f"{name} is a number from {least} to {most}")
     return value
+
+
+def _switched_off(table: Mapping[str, Any]) -> frozenset[str]:
+    for name, value in table.items():
+        if not isinstance(value, bool):
+            raise BadConfigError(f"providers.{name} is true or false")
+    return frozenset(name for name, value in table.items() if not value)
 
 
 def _near(table: Mapping[str, Any]) -> NearSettings:

@@ -54,6 +54,7 @@ def test_the_wires_name_of_the_rpc_endpoint_is_read() -> None:
         {"jwt": {"access_token_expiry": True}},
         {"jwt": {"refresh_token_expiry": "1h"}},
         {"near": {"rpc": "ftp://x"}},
+        {"providers": {"near_wallet": "off"}},
     ],
 )
 def test_an_impossible_value_is_refused(table: dict[str, object]) -> None:
@@ -104,3 +105,11 @@ def test_mock_tokens_are_off_whatever_their_secret_and_only_for_loopback() -> No
     for address in ("0.0.0.0", "::", "192.0.2.1"):
         with pytest.raises(BadConfigError):
             check_mock_listeners(on, [("127.0.0.1", 1), (address, 1)])
+
+
+def test_a_method_is_switched_off_by_its_name() -> None:
+    auth = auth_settings(
+        {"providers": {"near_wallet": False, "user_password": True}}, {"providers": {"passkey": False}}
+    )
+
+    assert auth.methods_off == {"near_wallet", "passkey"}
