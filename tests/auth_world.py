@@ -9,12 +9,16 @@ from nacl.secret import SecretBox
 
 from meroid.auth.methods import LoginAttempt, LoginMethod, VerifiedLogin
 from meroid.auth.password import Argon2Cost, PasswordLogin, hash_password
+from meroid.auth.sign_up import DEFAULT_RULES, SignUpRules
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.service.challenges import ChallengeService
 from meroid.service.gate import Gate
+from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginRequest, LoginService, Peer, TokenPair
+from meroid.service.login_links import LoginLinkService
+from meroid.service.newcomers import Newcomers
 from meroid.service.ports.accounts import AccountRecord, ClientKeyRecord
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.ports.store import Transaction
@@ -23,6 +27,7 @@ from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
 from meroid.store.sqlite import SqliteStore
+from meroid.vault.seeds import SeedVault
 
 START = 1_800_000_000_000
 SECOND = 1_000
@@ -76,10 +81,14 @@ class AuthWorld:
     root_keys: RootKeyService
     challenges: ChallengeService
     gate: Gate
+    ring: KeyRing
+    links: LoginLinkService
+    rules: SignUpRules
 
     def log_in_with(self, *methods: LoginMethod) -> None:
         """Put other log-in methods in the place of those that are there."""
-        self.login = LoginService(self.store, self.tokens, Proofs(self.store, methods, self.challenges))
+        proofs = Proofs(self.store, methods, self.challenges)
+        self.login = LoginService(self.store, self.tokens, proofs, Newcomers(self.store, self.ring, self.rules))
 
     def log_in(
         self,
@@ -147,7 +156,9 @@ class AuthWorld:
 
 
 @contextmanager
-def auth_world(folder: Path, *, cost: Argon2Cost = CHEAP, methods: Sequence[LoginMethod] = ()) -> Iterator[AuthWorld]:
+def auth_world(
+    folder: Path, *, cost: Argon2Cost = CHEAP, methods: Sequence[LoginMethod] = (), rules: SignUpRules = DEFAULT_RULES
+) -> Iterator[AuthWorld]:
     """A node with its own account and signing key, and no owner yet; passwords, and `methods` beside them."""
     store = SqliteStore(folder / "store.db", "ab" * 32)
     try:
@@ -159,15 +170,19 @@ def auth_world(folder: Path, *, cost: Argon2Cost = CHEAP, methods: Sequence[Logi
         method = CountingPasswordLogin(cost)
         challenges = ChallengeService(store, keys, is_own_host=OWN_HOSTS.__contains__)
         proofs = Proofs(store, [method, *methods], challenges)
+        ring = KeyRing(store, SeedVault(Secret(b"v" * 32)))
         yield AuthWorld(
             store=store,
             keys=keys,
             tokens=tokens,
             method=method,
-            login=LoginService(store, tokens, proofs),
+            login=LoginService(store, tokens, proofs, Newcomers(store, ring, rules)),
             root_keys=RootKeyService(store, proofs),
             challenges=challenges,
             gate=Gate(store, keys),
+            ring=ring,
+            links=LoginLinkService(store, ring, rules),
+            rules=rules,
         )
     finally:
         store.close()

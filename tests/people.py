@@ -4,7 +4,7 @@ from tests.served_node import PASSWORD, ServedNode
 
 from meroid.auth.password import Argon2Cost, hash_password
 from meroid.ids import AccountId
-from meroid.service.login import NOT_AN_OWNERS
+from meroid.service.newcomers import NOT_AN_OWNERS
 from meroid.service.ports.auth import RootKeyRecord
 
 

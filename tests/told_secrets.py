@@ -1,11 +1,12 @@
 """A search, at the end of a test run, of all that its processes wrote for each secret that they made.
 
 - `watched` is the environment of a process of `merod` or `meroctl`; `tests/recorder/sitecustomize.py` then notes what
-  it makes: every `Secret` (seeds and words, store keys, private keys, set-up codes), tokens, secrets of invitations.
+  it makes: every `Secret` (seeds and words, store keys, private keys, set-up codes), tokens, secrets of invitations,
+  codes of log-in links.
   What a test itself invents, such as a password, it notes by `note`.
 - `wrote` keeps what a process wrote to a pipe, and `watch_log` names a file that one writes to. `tests/conftest.py` adds
   what pytest captured.
-- `findings` searches. An invitation may stand in the standard output of `meroctl`, which shows it by design; so may
+- `findings` searches. An invitation or a log-in link may stand in the standard output of `meroctl`, which shows it by design; so may
   nothing else anywhere. What a person sees on a terminal isn't searched: words and set-up code are shown there.
 
 The workers of a run share one private folder, which is gone after the search.

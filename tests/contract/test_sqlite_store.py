@@ -14,6 +14,7 @@ from tests.contract.store_contract import TransactionContract
 from tests.contract.store_contract_audit import EVENT, AuditContract
 from tests.contract.store_contract_auth import AttemptsContract, CredentialsContract, LoginsContract
 from tests.contract.store_contract_content import AccountsContract, ApplicationsContract, ContextsContract
+from tests.contract.store_contract_login_links import LoginLinksContract
 from tests.contract.store_contract_root_keys import ChallengesContract, RootKeysContract
 from tests.contract.store_records import AT, add_context, blob_id, context_id, operation_id
 
@@ -66,6 +67,10 @@ class TestRootKeys(RootKeysContract):
 
 
 class TestChallenges(ChallengesContract):
+    pass
+
+
+class TestLoginLinks(LoginLinksContract):
     pass
 
 

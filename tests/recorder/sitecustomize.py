@@ -7,6 +7,7 @@ line in a private file of the test run, one file for each process: what the secr
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
@@ -18,6 +19,7 @@ SHORTEST: Final = 8
 """Bytes; what is shorter can't be told from anything else."""
 
 _noted: set[bytes] = set()
+_making = threading.local()
 
 
 def note(raw: bytes, kind: str = "secret") -> None:
@@ -38,7 +40,7 @@ def _watch_secret(module: Any, name: str) -> None:
 
     def noting(self: Any, raw: bytes | bytearray) -> None:
         original(self, raw)
-        note(bytes(raw))
+        note(bytes(raw), getattr(_making, "kind", "secret"))
 
     kind.__init__ = noting
 
@@ -52,6 +54,23 @@ def _watch_tokens(module: Any) -> None:
         return token
 
     module.SigningKey.sign = noting
+
+
+def _watch_login_codes(module: Any) -> None:
+    """A log-in link is shown by design, as an invitation is; so its code is noted as one."""
+
+    def watched(original: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*given: Any) -> Any:
+            _making.kind = "invitation"
+            try:
+                return original(*given)
+            finally:
+                del _making.kind
+
+        return noting
+
+    for name in ("new_login_code", "parse_login_code"):
+        setattr(module, name, watched(getattr(module, name)))
 
 
 def _watch_invitations(module: Any) -> None:
@@ -68,6 +87,7 @@ _WATCHED: Final[dict[str, Callable[[Any], None]]] = {
     "meroid.keys.signer": lambda module: _watch_secret(module, "Secret"),
     "meroid.vault.locked_memory": lambda module: _watch_secret(module, "LockedSecret"),
     "meroid.auth.jws": _watch_tokens,
+    "meroid.auth.login_code": _watch_login_codes,
     "meroid.service.invitations": _watch_invitations,
 }
 

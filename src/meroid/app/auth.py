@@ -8,6 +8,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Final
 
+import structlog
+
 from meroid.app.recurring import Recurring
 from meroid.app.vaulted import Vaulted
 from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
@@ -20,10 +22,14 @@ from meroid.auth.throttle import KEEP_ATTEMPTS_MS
 from meroid.auth.tokens import LEEWAY_S
 from meroid.chain.near_rpc import NearRpc
 from meroid.config import AuthSettings, ServiceSettings
+from meroid.config.auth import check_mock_listeners
 from meroid.http.audit_api import AuditApi
 from meroid.http.auth_api import AuthApi
 from meroid.http.health_api import Health
 from meroid.http.keys_api import KeysApi
+from meroid.http.login_links_api import LoginLinksApi
+from meroid.http.login_page import LoginPageApi
+from meroid.http.mock_api import MockApi
 from meroid.http.peers import is_loopback_name
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.token_keys_api import TokenKeysApi
@@ -40,6 +46,9 @@ from meroid.service.key_logs import KeyLogs
 from meroid.service.key_permissions import KeyPermissionService
 from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginService
+from meroid.service.login_links import LoginLinkService
+from meroid.service.mock_tokens import MockTokenService
+from meroid.service.newcomers import Newcomers
 from meroid.service.proofs import Proofs
 from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
@@ -48,6 +57,7 @@ from meroid.service.tokens import TokenService
 _PROBE: Final = "health_probe"
 _RECORD_EVERY_S: Final = 0.5  # how late the audit trail may be with what was refused
 _KEEP_HOUSE_EVERY_S: Final = 600.0
+_log: Final = structlog.get_logger("meroid.auth")
 
 
 def token_signing_keys(vaulted: Vaulted, settings: AuthSettings) -> SigningKeys:
@@ -76,6 +86,7 @@ class AuthServices:
         self.store = vaulted.store
         self.keys = KeyRing(self.store, vaulted.seeds)
         self.key_logs = KeyLogs(self.store, self.keys)
+        self._mock_on = settings.auth.mock is not None
         self._setup_code_file = settings.setup_code_file
         self._max_body = settings.auth.max_body
         self._own_hosts = frozenset(each.lower() for each in settings.allowed_hosts)
@@ -95,15 +106,20 @@ class AuthServices:
         self.refusals = Refusals(self.store)
         self.watch = AuditWatch(self.refusals)
         self.recording = Recurring("meroid-audit", _RECORD_EVERY_S, self.refusals.write)
+        newcomers = Newcomers(self.store, self.keys, auth.sign_up, settle=settle)
         self.login = LoginService(
             self.store,
             self.tokens,
             proofs,
+            newcomers,
             self._drop_setup_code,
             refusals=self.refusals,
             settle=settle,
             bind_to_node=auth.bind_logins,
         )
+        self.login_links = LoginLinkService(self.store, self.keys, auth.sign_up)
+        check_mock_listeners(auth, settings.listen)
+        self.mock = MockTokenService(self.store, self.keys, signing, auth.mock, settle=settle)
         self.root_keys = RootKeyService(self.store, proofs, refusals=self.refusals, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
@@ -116,6 +132,9 @@ class AuthServices:
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
             *AuditApi(audit=self.audit).endpoints(),
+            *LoginLinksApi(links=self.login_links).endpoints(),
+            *LoginPageApi().endpoints(),
+            *MockApi(mock=self.mock).endpoints(),
         ]
         return [each if isinstance(each, SocketEndpoint) else self._bounded(each) for each in endpoints]
 
@@ -142,6 +161,9 @@ class AuthServices:
             owner = self.keys.create_account(owner=True, at=at)
         self.tokens.ensure_signing_key(at)
         self.forget_ended(at)
+        self.mock.end_if_off(at)
+        if self._mock_on:
+            _log.warning("mock tokens are on: who knows their secret on this machine gets a token without logging in")
         return owner.account_id
 
     def housekeeping(self, now: Callable[[], int]) -> Recurring:
@@ -177,7 +199,7 @@ class AuthServices:
             network=near.network, rpc_url=near.rpc or "", wallet_url=near.wallet_url, recipient=near.recipient
         )
         known: list[LoginMethod] = [
-            PasswordLogin(),
+            PasswordLogin(length=auth.password),
             NearWalletLogin(NearRpc(near.rpc) if near.rpc is not None else None, shown),
             RecoveryPhraseLogin(AccountStates(self.store)),
             HardwareKeyLogin(),

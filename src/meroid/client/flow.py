@@ -18,7 +18,7 @@ from meroid.client.exchange import Request, Response, json_request, refusal_of
 from meroid.client.failures import RefusedError, SignInNeededError
 from meroid.client.tokens import TokenPair, tokens_in
 
-_NEVER_WITH_BEARER = ("admin-api/health", "auth/token", "auth/refresh", "auth/logout")
+_NEVER_WITH_BEARER = ("admin-api/health", "auth/token", "auth/link", "auth/refresh", "auth/logout")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -226,6 +226,23 @@ class NodeRoutes:
     def enable_account(self, account_id: str) -> object:
         return self.client.post(_path("accounts", account_id, "enable"))
 
+    # --- more people on one node
+
+    def invite_person(self, body: Mapping[str, object]) -> object:
+        return self.client.post("admin/accounts", dict(body))
+
+    def make_link(self, account_id: str, body: Mapping[str, object]) -> object:
+        return self.client.post(f"admin/accounts/{quote(account_id, safe='')}/link", dict(body))
+
+    def login_links(self) -> object:
+        return self.client.get("admin/links")
+
+    def withdraw_link(self, link_id: str) -> object:
+        return self.client.delete(f"admin/links/{quote(link_id, safe='')}")
+
+    def see_link(self, code: str) -> object:
+        return self.client.post("auth/link", {"code": code})
+
     # --- identities, inviting and joining
 
     def resume_identity(self, context_id: str, *, force: bool) -> object:

@@ -4,13 +4,17 @@ A node has them in `[server.embedded_auth]`, where the wire puts them, and in `[
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from meroid import limits
+from meroid.auth.first_owner import is_loopback_address
+from meroid.auth.password import DEFAULT_LENGTH, MOST_BYTES, PasswordLength
+from meroid.auth.sign_up import DEFAULT_RULES, SignUp, SignUpRules
 from meroid.config.errors import BadConfigError
 from meroid.config.toml_values import table_in
+from meroid.keys.signer import Secret
 
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
@@ -19,6 +23,8 @@ _SMALLEST_BODY: Final = 1024
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _SHORTEST_S: Final = 60
+SHORTEST_MOCK_SECRET: Final = 16
+_PUBLISHED_SECRET: Final = "Bearer test-auth-token"  # noqa: S105 - the original ships with it (`wire/auth.md` W1)
 _LONGEST_S: Final = 365 * 24 * 3_600
 
 
@@ -52,6 +58,9 @@ class AuthSettings:
         max_body: most bytes of a body that its routes take: `security.max_body_size`.
         bind_logins: whether a log-in is good at the host of its client's address only: `jwt.bind_logins`.
         metrics_open: whether everybody may read `/metrics`: `metrics.open`.
+        sign_up: who may make accounts beside the owner, and how many: `signup`, `max_accounts`, `signups_per_hour`.
+        password: how long passwords are: `user_password.min_password_length` and `.max_password_length`.
+        mock: the secret with which mock tokens are made, if the table `development` turns them on.
         methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
     """
 
@@ -63,6 +72,9 @@ class AuthSettings:
     bind_logins: bool = False
     max_body: int = DEFAULT_BODY
     metrics_open: bool = False
+    sign_up: SignUpRules = DEFAULT_RULES
+    password: PasswordLength = DEFAULT_LENGTH
+    mock: Secret | None = None
     methods_off: frozenset[str] = frozenset()
 
 
@@ -89,8 +101,21 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         bind_logins=_switch(jwt, "bind_logins"),
         max_body=_body_size(table_in(merged, "security")),
         metrics_open=_metrics_open(table_in(merged, "metrics")),
+        sign_up=_sign_up(merged),
+        password=_password(table_in(merged, "user_password")),
+        mock=_mock(table_in(merged, "development")),
         methods_off=_switched_off(table_in(merged, "providers")),
     )
+
+
+def check_mock_listeners(auth: AuthSettings, listen: Sequence[tuple[str, int]]) -> None:
+    """Refuse mock tokens where others than this machine reach the service.
+
+    Raises:
+        BadConfigError: they are on, and an address isn't loopback.
+    """
+    if auth.mock is not None and not all(is_loopback_address(host) for host, _ in listen):
+        raise BadConfigError("development.enable_mock_auth works only where every listening address is loopback")
 
 
 def _merged(tables: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
@@ -138,6 +163,60 @@ def _metrics_open(table: Mapping[str, Any]) -> bool:
     value = table.get("open", False)
     if not isinstance(value, bool):
         raise BadConfigError("metrics.open is true or false")
+    return value
+
+
+def _sign_up(table: Mapping[str, Any]) -> SignUpRules:
+    policy = table.get("signup", SignUp.CLOSED.value)
+    if policy not in list(SignUp):
+        raise BadConfigError(f"signup is one of {', '.join(SignUp)}")
+    default = DEFAULT_RULES
+    return SignUpRules(
+        policy=SignUp(policy),
+        max_accounts=_number(table, "max_accounts", "max_accounts", default.max_accounts, 1, 10_000_000),
+        per_hour=_number(table, "signups_per_hour", "signups_per_hour", default.per_hour, 1, 10_000),
+    )
+
+
+def _password(table: Mapping[str, Any]) -> PasswordLength:
+    default = DEFAULT_LENGTH
+    name = "user_password."
+    least = _number(table, "min_password_length", f"{name}min_password_length", default.least, 1, MOST_BYTES)
+    most = _number(table, "max_password_length", f"{name}max_password_length", default.most, 1, MOST_BYTES)
+    if least > most:
+        raise BadConfigError("user_password.min_password_length is more than max_password_length")
+    return PasswordLength(least=least, most=most)
+
+
+def _mock(table: Mapping[str, Any]) -> Secret | None:
+    """The secret of mock tokens; nothing while they are off.
+
+    `mock_auth_require_header` means nothing here: the header is always required.
+    """
+    enabled, value = table.get("enable_mock_auth", False), table.get("mock_auth_header_value", "")
+    if not isinstance(enabled, bool):
+        raise BadConfigError("development.enable_mock_auth is true or false")
+    if not enabled:
+        return None
+    if (
+        not isinstance(value, str)
+        or not value.isascii()
+        or not value.isprintable()
+        or len(value) < SHORTEST_MOCK_SECRET
+    ):
+        raise BadConfigError(
+            "development.enable_mock_auth needs development.mock_auth_header_value, "
+            f"a secret of at least {SHORTEST_MOCK_SECRET} printable ASCII characters"
+        )
+    if value == _PUBLISHED_SECRET:
+        raise BadConfigError("development.mock_auth_header_value is the one that everybody knows: choose another")
+    return Secret(value.encode("ascii"))
+
+
+def _number(table: Mapping[str, Any], key: str, name: str, otherwise: int, least: int, most: int) -> int:
+    value = table.get(key, otherwise)
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise BadConfigError(f"{name} is a number from {least} to {most}")
     return value
 
 

@@ -17,6 +17,7 @@ from meroid.config.toml_values import quoted
 DEFAULT_BODY_LIMIT: Final = 1024 * 1024
 MOST_WORKERS: Final = 64
 STORAGE_TYPES: Final = ("sqlite", "rocksdb", "memory")
+_MOCK_SECRET: Final = "development.mock_auth_header_value"  # noqa: S105 - the name of a key
 KEYS: Final = (
     Key("listen_addr", Kind.TEXTS, ("127.0.0.1:3001",)),
     Key("workers", Kind.NUMBER, 1),
@@ -41,6 +42,13 @@ KEYS: Final = (
     Key("near.rpc_url", Kind.TEXT, None),
     Key("near.wallet_url", Kind.TEXT, ""),
     Key("near.recipient", Kind.TEXT, DEFAULT_AUTH.near.recipient),
+    Key("signup", Kind.TEXT, DEFAULT_AUTH.sign_up.policy.value),
+    Key("max_accounts", Kind.NUMBER, DEFAULT_AUTH.sign_up.max_accounts),
+    Key("signups_per_hour", Kind.NUMBER, DEFAULT_AUTH.sign_up.per_hour),
+    Key("user_password.min_password_length", Kind.NUMBER, DEFAULT_AUTH.password.least),
+    Key("user_password.max_password_length", Kind.NUMBER, DEFAULT_AUTH.password.most),
+    Key("development.enable_mock_auth", Kind.SWITCH, False),  # a value
+    Key(_MOCK_SECRET, Kind.TEXT, None),
     Key("providers.user_password", Kind.SWITCH, True),  # a value
     Key("providers.near_wallet", Kind.SWITCH, True),
     Key("providers.recovery_phrase", Kind.SWITCH, True),
@@ -219,7 +227,7 @@ def _origins(texts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _shown(key: Key, layers: Layers) -> str:
-    """A value for people; of addresses that may hold a key only the host, of key stores only the kind."""
+    """A value for people; of addresses that may hold a key only the host, of key stores only the kind, of secrets nothing."""
     value = layers.values.get(key.name, key.default)
     match value:
         case None if key.name == "cors.allow_all_origins":
@@ -232,6 +240,8 @@ def _shown(key: Key, layers: Layers) -> str:
             return str(value)
         case tuple():
             return ", ".join(value) or "none"
+        case _ if key.name == _MOCK_SECRET:
+            return "…"
         case _ if key.name == "key_store":
             return value.partition(":")[0] + ":" + ("…" if value.partition(":")[2] else "")
         case _ if "://" in value:

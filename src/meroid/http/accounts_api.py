@@ -192,6 +192,7 @@ def _account(view: AccountView) -> shapes.AccountData:
         log_unsettled_at=record.log_unsettled_at,
         root_keys=len(view.root_keys),
         key_log=shapes.key_log_data(view.log),
+        label=record.label,
     )
 
 

@@ -6,7 +6,7 @@ from meroid import __version__
 from meroid.access.principal import Principal
 from meroid.auth.node_binding import WrongNodeError, check_node
 from meroid.errors import UnauthenticatedError
-from meroid.http.contract import PROOFS, speaks
+from meroid.http.contract import COMING, PROOFS, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Watch, bearer_of
 from meroid.http.health_api import Health
@@ -60,7 +60,7 @@ class AuthApi:
     @speaks(
         takes=shapes.TokenBody,
         gives=shapes.TokenPairData,
-        refuses=f"bad_permission account_disabled setup_required wrong_setup_code not_initialised {PROOFS}",
+        refuses=f"bad_permission account_disabled setup_required wrong_setup_code not_initialised {COMING} {PROOFS}",
     )
     def token(self, request: ApiRequest) -> ApiResponse:
         """Log in."""
@@ -81,7 +81,7 @@ class AuthApi:
     @speaks(
         takes=shapes.RefreshBody,
         gives=shapes.TokenPairData,
-        refuses="invalid_token token_expired token_revoked token_reuse",
+        refuses="invalid_token token_expired token_revoked token_reuse invalid_node",
     )
     def refresh(self, request: ApiRequest) -> ApiResponse:
         """Exchange a refresh token; early is fine."""
@@ -101,7 +101,7 @@ class AuthApi:
         self._tokens.log_out(bearer, body.refresh_token, request.at, address=request.peer.address or None)
         return _data(shapes.LoggedOutData())
 
-    @speaks(gives=str, refuses="missing_token invalid_token token_expired token_revoked")
+    @speaks(gives=str, refuses="missing_token invalid_token token_expired token_revoked invalid_node")
     def validate(self, request: ApiRequest) -> ApiResponse:
         """Judge the token of a request that a proxy holds; never 400, which nginx takes for a failure."""
         authorization = request.headers.get("authorization", "")
@@ -133,7 +133,11 @@ class AuthApi:
             )
             for each in known.providers
         ]
-        return _data(shapes.ProvidersData(providers=listed, count=len(listed), setup_required=known.setup_required))
+        return _data(
+            shapes.ProvidersData(
+                providers=listed, count=len(listed), setup_required=known.setup_required, signup=known.signup
+            )
+        )
 
     @speaks(gives=shapes.HealthData)
     def health(self, request: ApiRequest) -> ApiResponse:

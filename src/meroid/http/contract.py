@@ -102,6 +102,14 @@ WRITES: Final = " ".join(
 ENTERS: Final = f"identity_bound identity_restored not_let_in peer_refused peer_unreachable bad_peer_answer {WRITES}"
 """Codes of operations that bring a key into a context."""
 
+COMING: Final = " ".join(
+    [
+        "wrong_login_code login_code_used login_code_expired login_code_withdrawn other_user_name",
+        "sign_up_closed sign_up_throttled too_many_accounts",
+    ]
+)
+"""Codes of log-ins that redeem a link or sign up."""
+
 PROOFS: Final = " ".join(
     [
         "unsupported_method bad_provider_data bad_challenge challenge_expired challenge_used wrong_credentials",

@@ -20,7 +20,7 @@ from meroid.errors import MeroidError
 from meroid.http.body import ClientGoneError, read_body
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Guard, Watch, bearer_of, split_query_token
-from meroid.http.peers import Proxies
+from meroid.http.peers import Proxies, reached_by
 from meroid.http.protection import protective
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
 from meroid.http.tally import NO_ROUTE, Tally
@@ -166,6 +166,7 @@ class Dispatcher:
         query, token = scope["query_string"].decode("latin-1"), None
         if match.endpoint.query_token:
             query, token = split_query_token(query)
+        peer = self._proxies.peer(client[0] if client else "", headers, forwarded_for)
         request = ApiRequest(
             method="GET" if scope.get("method") == "HEAD" else scope.get("method", "GET"),
             path=scope["path"],
@@ -173,8 +174,9 @@ class Dispatcher:
             query_string=query,
             headers=headers,
             body=body,
-            peer=self._proxies.peer(client[0] if client else "", headers, forwarded_for),
+            peer=peer,
             at=self._clock.now_ms(),
+            scheme=reached_by(scope.get("scheme", "http"), headers, trusted=peer.via_proxy),
         )
         return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token), scope=scope)
 

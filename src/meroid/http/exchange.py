@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 from meroid.access.principal import Principal
 from meroid.auth.first_owner import Peer
 from meroid.errors import MeroidError
+from meroid.http.peers import host_name
 from meroid.ids import BadIdError, Id32
 from meroid.wire.envelope import JSON, TEXT, Answer, Envelope, encode_data, encode_fault, encode_json
 from meroid.wire.faults import BadPathError
@@ -35,6 +36,7 @@ class ApiRequest:
         caller: who asks; nobody on a public route.
         peer: where it comes from.
         at: ms since the epoch, UTC.
+        scheme: `http` or `https`, as the caller reached the node; a trusted proxy says which.
     """
 
     method: str
@@ -46,6 +48,13 @@ class ApiRequest:
     peer: Peer
     at: int
     caller: Principal | None = None
+    scheme: str = "http"
+
+    @property
+    def origin(self) -> str | None:
+        """The origin under which the caller reached the node; nothing without a proper `Host`."""
+        host = self.peer.host
+        return f"{self.scheme}://{host.lower()}" if host is not None and host_name(host) is not None else None
 
     def __repr__(self) -> str:
         """Without headers, query and body: they hold tokens and passwords."""

@@ -23,7 +23,9 @@ Schema = dict[str, Any]
 
 PATH: Final = "/openapi.json"
 _EVERY: Final = "internal busy store_failed store_closed body_too_large body_too_slow"
-_GUARDED: Final = "missing_token invalid_token token_expired token_revoked permission_denied outside_binding"
+_GUARDED: Final = (
+    "missing_token invalid_token token_expired token_revoked permission_denied outside_binding invalid_node"
+)
 _WITH_BODY: Final = "bad_json not_json bad_shape bad_length bad_id bad_public_key"
 _OF_FIELDS: Final = frozenset({"bad_id", "bad_public_key", "bad_alias"})
 _RETRY: Final = frozenset({429, 503})

@@ -67,6 +67,12 @@ def host_name(host: str) -> str | None:
     return found.group("name").strip("[]").lower() if found else None
 
 
+def reached_by(scheme: str, headers: Mapping[str, str], *, trusted: bool) -> str:
+    """The scheme under which a caller reached the node; `trusted` says that a trusted proxy names it."""
+    told = headers.get("x-forwarded-proto", "").lower() if trusted else ""
+    return told if told in {"http", "https"} else "https" if scheme in {"https", "wss"} else "http"
+
+
 def origin_host(origin: str) -> str | None:
     """The host name in an Origin header; nothing for `null`, and for what isn't http or https."""
     scheme, _, host = origin.lower().partition("://")

@@ -228,7 +228,7 @@ class KeyLogs:
         if log.state.keys.threshold > 1:
             return False
         try:
-            seed_generation(log.state, self._keys.seed(account.account_id))
+            seed_generation(log.state, self._keys.seed_of(account))
         except SeedNotOfAccountError:
             return False
         return True
@@ -238,7 +238,7 @@ class KeyLogs:
         state = log.state
         if account.device not in state.devices | state.revoked_devices:
             yield DeviceClaim(device=account.device)
-        seed = self._keys.seed(account.account_id)
+        seed = self._keys.seed_of(account)
         records = tx.auth.root_keys(account.account_id)
         live = {binding.identifier: binding for binding in (_binding(seed, each) for each in records if _lives(each))}
         for identifier, binding in live.items():

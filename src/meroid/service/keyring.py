@@ -1,7 +1,7 @@
 """The client keys of this node: made, found and used for signing."""
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from meroid import limits
@@ -46,6 +46,23 @@ class PoolFullError(ConflictError):
     next_step = "use one of the identities that were generated and not used yet"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftedAccount:
+    """An account with a fresh seed and the first entries of its key log, not stored yet."""
+
+    record: AccountRecord
+    entries: tuple[bytes, bytes]
+
+    def store(self, tx: Transaction, by: Actor) -> AccountRecord:
+        """Store it, in the caller's transaction; `by` is who makes it."""
+        (inception, claim), record = self.entries, self.record
+        tx.accounts.add(record, inception)
+        tx.accounts.append_key_log(record.account_id, 1, claim)
+        made = AuditEvent(at=record.created_at, action=Action.ACCOUNT_CREATE, by=by, target=str(record.account_id))
+        tx.audit.append(made)
+        return record
+
+
 class KeyRing:
     """Derives the client keys that the store has on record, and keeps them while the node runs."""
 
@@ -58,27 +75,26 @@ class KeyRing:
         self._elsewhere: set[PublicKey] = set()
         self._lock = threading.Lock()
 
-    def create_account(self, *, owner: bool, at: int, by: Actor = NOBODY) -> AccountRecord:
-        """Make an account with a fresh seed; the seed lies in the store, sealed. `by` is who makes it."""
+    def draft_account(self, *, owner: bool, at: int, label: str = "") -> DraftedAccount:
+        """An account with a fresh seed; who stores it stores the seed too, sealed."""
         seed = Seed.generate()
         inception = incept(seed).encoded
         log = verify_key_log([inception])
-        claim = claim_device(log, FIRST_DEVICE, seed.account_key(0)).encoded
         record = AccountRecord(
             account_id=log.account_id,
             sealed_seed=self._sealer.seal(log.account_id, seed),
             device=FIRST_DEVICE,
             created_at=at,
             owner=owner,
+            label=label,
         )
+        claim = claim_device(log, FIRST_DEVICE, seed.account_key(0)).encoded
+        return DraftedAccount(record=record, entries=(inception, claim))
 
-        def work(tx: Transaction) -> None:
-            tx.accounts.add(record, inception)
-            tx.accounts.append_key_log(record.account_id, log.length, claim)
-            tx.audit.append(AuditEvent(at=at, action=Action.ACCOUNT_CREATE, by=by, target=str(record.account_id)))
-
-        self._store.write(work)
-        return record
+    def create_account(self, *, owner: bool, at: int, label: str = "", by: Actor = NOBODY) -> AccountRecord:
+        """Make an account with a fresh seed; the seed lies in the store, sealed. `by` is who makes it."""
+        drafted = self.draft_account(owner=owner, at=at, label=label)
+        return self._store.write(lambda tx: drafted.store(tx, by))
 
     def sealed(self, account_id: AccountId, seed: Seed) -> bytes:
         """A seed as it lies in the store."""
@@ -91,6 +107,10 @@ class KeyRing:
             NotYourIdentityError: the account keeps no seed on this node.
         """
         return self._seed(account_id)
+
+    def seed_of(self, account: AccountRecord) -> Seed:
+        """The seed of an account, also of one that was stored in a transaction that still runs."""
+        return self._open(account)
 
     def words(self, account_id: AccountId) -> Secret:
         """The phrase of an account: for the terminal of this machine, never over HTTP.

@@ -20,6 +20,7 @@ from meroid.keys.signer import Secret
 from meroid.service.auditing import Refusals
 from meroid.service.challenges import use_challenge
 from meroid.service.live import check_enabled, parsed
+from meroid.service.newcomers import NOT_AN_OWNERS, Newcomers, asks_to_sign_up, login_code_in
 from meroid.service.ports.auth import RefreshRecord, RootKeyRecord, Standing
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.proofs import Claim, Proofs, UnsupportedMethodError, failures_of
@@ -40,8 +41,6 @@ __all__ = [
 ]
 
 SETUP_CODE_FIELD: Final = "setup_code"
-NOT_AN_OWNERS: Final = ("context:create", "context:list", "context:execute", "context:invite", "blob")
-"""What a root key of another account than the node's own may do (design §5)."""
 _TRIES: Final = 3  # a verifier that changes under several checks in a row is no accident
 
 
@@ -94,10 +93,11 @@ class Provider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Providers:
-    """All ways to log in; with `setup_required` the first log-in makes the owner."""
+    """All ways to log in; with `setup_required` the first log-in makes the owner, `signup` is the policy for others."""
 
     providers: tuple[Provider, ...]
     setup_required: bool
+    signup: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +130,7 @@ class LoginService:
         store: Store,
         tokens: TokenService,
         proofs: Proofs,
+        newcomers: Newcomers,
         claimed: Callable[[], None] = lambda: None,
         *,
         refusals: Refusals | None = None,
@@ -148,11 +149,14 @@ class LoginService:
         self._store = store
         self._tokens = tokens
         self._proofs = proofs
+        self._newcomers = newcomers
         self._claimed = claimed
         self._settle = settle
 
     def log_in(self, request: LoginRequest, at: int) -> TokenPair:
         """Check the proof and open a log-in; on an empty node, make the owner.
+
+        With `provider_data.login_code` or `.sign_up` it may make or reopen an account: raises as `Newcomers` then.
 
         Raises:
             UnsupportedMethodError: no such method.
@@ -191,7 +195,8 @@ class LoginService:
             claimed = self._claim_node(opening, peer, at)
             if claimed is not None:
                 return claimed
-        return self._open(opening, at)
+        come = self._come(opening, at)
+        return self._open(opening, at) if come is None else self._tokens.pair(*come, at)
 
     def _note(self, error: MeroidError, request: LoginRequest, opening: _Opening | None, at: int) -> None:
         """Note a log-in that was refused without being counted; nothing that was typed goes along."""
@@ -276,6 +281,7 @@ class LoginService:
                 for each in self._proofs.methods
             ),
             setup_required=not owned,
+            signup=self._newcomers.rules.policy.value,
         )
 
     def _owner(self) -> AccountId:
@@ -305,6 +311,17 @@ class LoginService:
             return None
         self._claimed()
         return self._tokens.pair(*made, at, node_url=opening.node_url)
+
+    def _come(self, opening: _Opening, at: int) -> tuple[Standing, RefreshRecord] | None:
+        """Redeem a link or sign up, if that is what the proof comes with; nothing for a log-in like any other."""
+        claim = opening.claim
+        code = login_code_in(claim.attempt.provider_data)
+        start = partial(self._start, opening=opening, at=at)
+        if code is not None:
+            return self._newcomers.redeem(claim, code, at, address=opening.address, start=start)
+        if asks_to_sign_up(claim.attempt.provider_data):
+            return self._newcomers.sign_up(claim, at, address=opening.address, start=start)
+        return None
 
     def _check_setup_code(self, attempt: LoginAttempt) -> None:
         code = attempt.provider_data.get(SETUP_CODE_FIELD)

@@ -10,14 +10,16 @@ from meroid.store.errors import StoreConflictError
 from meroid.store.repository import Repository
 
 _ADD = """
-INSERT INTO accounts (account_id, sealed_seed, device, created_at, owner, log_unsettled_at) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO accounts (account_id, sealed_seed, device, created_at, owner, log_unsettled_at, label)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _ACCOUNTS = """
-SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at, disabled_at, log_unsettled_at FROM accounts
+SELECT account_id, sealed_seed, device, created_at, owner, backed_up_at, disabled_at, log_unsettled_at, label FROM accounts
 """
 _GET = _ACCOUNTS + " WHERE account_id = ?"
 _OWNER = _ACCOUNTS + " WHERE owner = 1"
 _LIST = _ACCOUNTS + " ORDER BY created_at, account_id"
+_COUNT = "SELECT COUNT(*) FROM accounts"
 _SET_BACKED_UP = "UPDATE accounts SET backed_up_at = ? WHERE account_id = ?"
 _SET_DISABLED = "UPDATE accounts SET disabled_at = ? WHERE account_id = ?"
 _SET_LOG_SETTLED = "UPDATE accounts SET log_unsettled_at = NULL WHERE account_id = ?"
@@ -72,6 +74,7 @@ class SqlAccounts(Repository):
                 record.created_at,
                 int(record.owner),
                 record.log_unsettled_at,
+                record.label,
             ),
         )
         self.append_key_log(record.account_id, 0, inception)
@@ -89,6 +92,11 @@ class SqlAccounts(Repository):
     def list(self) -> Sequence[AccountRecord]:
         """All accounts, oldest first."""
         return tuple(map(_account, self._session.all(_LIST)))
+
+    def count(self) -> int:
+        """How many accounts there are."""
+        row = self._session.one(_COUNT)
+        return 0 if row is None else int(row[0])
 
     def set_backed_up(self, account_id: AccountId, at: int) -> None:
         """Note that the words of an account were written down and confirmed."""
@@ -196,6 +204,7 @@ def _account(row: tuple[Any, ...]) -> AccountRecord:
         backed_up_at=row[5],
         disabled_at=row[6],
         log_unsettled_at=row[7],
+        label=row[8],
     )
 
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
-from meroid.service.ports.auth import RootKeyRecord, TokenKeyRecord
+from meroid.service.ports.auth import MOCK_METHOD, RootKeyRecord, TokenKeyRecord
 from meroid.store.permissions import parse_permissions, permissions_text
 from meroid.store.repository import Repository
 
-_HAS_ROOT_KEYS = "SELECT 1 FROM root_keys LIMIT 1"
+_HAS_ROOT_KEYS = "SELECT 1 FROM root_keys WHERE method <> ? LIMIT 1"
 _ADD_ROOT_KEY = """
 INSERT INTO root_keys
   (key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at, changed_at)
@@ -83,8 +83,8 @@ class SqlCredentials(Repository):
     __slots__ = ()
 
     def has_root_keys(self) -> bool:
-        """True if there is or ever was a root key, revoked ones included."""
-        return self._session.one(_HAS_ROOT_KEYS) is not None
+        """True if there is or ever was a root key, revoked ones included, that of mock tokens not."""
+        return self._session.one(_HAS_ROOT_KEYS, (MOCK_METHOD,)) is not None
 
     def claim_first_owner(self, record: RootKeyRecord) -> bool:
         """Store the first root key and forget the set-up code; false if there is or was a root key."""

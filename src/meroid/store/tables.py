@@ -46,8 +46,10 @@ def _whole(name: str, comment: str, *items: SchemaItem, nullable: bool = False) 
     return Column(name, Whole, *items, nullable=nullable, comment=comment)
 
 
-def _text(name: str, comment: str, *items: SchemaItem, nullable: bool = False) -> Column[Any]:
-    return Column(name, Text, *items, nullable=nullable, comment=comment)
+def _text(
+    name: str, comment: str, *items: SchemaItem, nullable: bool = False, server_default: str | None = None
+) -> Column[Any]:
+    return Column(name, Text, *items, nullable=nullable, comment=comment, server_default=server_default)
 
 
 def _position(comment: str) -> Column[Any]:
@@ -86,6 +88,7 @@ accounts = _table(
         "when it was restored, ms, while its key log may have later entries elsewhere; NULL when it is known whole",
         nullable=True,
     ),
+    _text("label", "what the owner of the node calls it; may be empty", server_default=""),
     PrimaryKeyConstraint("account_id"),
     Index(
         "uq_accounts_owner", "owner", unique=True, sqlite_where=text("owner = 1"), postgresql_where=text("owner = 1")
@@ -342,6 +345,41 @@ used_challenges = _keyed(
     _whole("expires_at", "when it ends, ms"),
     PrimaryKeyConstraint("nonce"),
     Index("ix_used_challenges_expires_at", "expires_at"),
+)
+
+login_links = _keyed(
+    "login_links",
+    "one-time links that let somebody open an account with a root key of their own",
+    _text("link_id", "id of the link, which opens nothing"),
+    _blob("code_hash", "hash of its code, 32 bytes"),
+    _text("kind", "new: for an account's first root key; reset: for one more, or a password set anew"),
+    _blob(
+        "account_id",
+        "account that it opens; empty while redeeming it will make one",
+        ForeignKey("accounts.account_id"),
+        nullable=True,
+    ),
+    _text("label", "what the account is called, or will be; may be empty"),
+    _blob("made_by", "account that made it", ForeignKey("accounts.account_id")),
+    _whole("created_at", "when it was made, ms"),
+    _whole("expires_at", "when it ends by itself, ms"),
+    _whole("used_at", "when it was redeemed, ms; empty until then", nullable=True),
+    _whole("withdrawn_at", "when it was withdrawn, ms; empty until then", nullable=True),
+    PrimaryKeyConstraint("link_id"),
+    UniqueConstraint("code_hash"),
+    Index("ix_login_links_made_by", "made_by"),
+    Index("ix_login_links_expires_at", "expires_at"),
+)
+
+sign_ups = _table(
+    "sign_ups",
+    "accounts that strangers made for themselves, for as long as they count against an address",
+    _position("order of arrival on this node"),
+    _text("address", "address, or network of addresses, that they came from"),
+    _whole("created_at", "when it was made, ms"),
+    Index("ix_sign_ups_address_created_at", "address", "created_at"),
+    Index("ix_sign_ups_created_at", "created_at"),
+    numbered=True,
 )
 
 setup_code = _table(

@@ -8,6 +8,7 @@ from meroid.store.auth import SqlAuthRecords
 from meroid.store.blobs import SqlBlobs
 from meroid.store.contexts import SqlContexts
 from meroid.store.epochs import SqlEpochs
+from meroid.store.login_links import SqlLoginLinks
 from meroid.store.operations import SqlOperations
 from meroid.store.session import Session
 from meroid.store.state import SqlState
@@ -30,6 +31,11 @@ class SqlTransaction:
     def auth(self) -> SqlAuthRecords:
         """Records of the auth service."""
         return SqlAuthRecords(self._session)
+
+    @property
+    def login_links(self) -> SqlLoginLinks:
+        """Log-in links, and sign-ups."""
+        return SqlLoginLinks(self._session)
 
     @property
     def contexts(self) -> SqlContexts:

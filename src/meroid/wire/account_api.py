@@ -87,6 +87,7 @@ class AccountData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     log_unsettled_at: int | None
     root_keys: int
     key_log: KeyLogData
+    label: str
 
 
 class ClientKeyData(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

@@ -95,11 +95,12 @@ class ProviderData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProvidersData(msgspec.Struct, frozen=True, kw_only=True):
-    """`GET /auth/providers`; `setup_required` says that a log-in needs the set-up code."""
+    """`GET /auth/providers`; `setup_required` says that a log-in makes the owner, `signup` who else may come."""
 
     providers: Sequence[ProviderData]
     count: int
     setup_required: bool
+    signup: str
 
 
 class HealthData(msgspec.Struct, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ KEY_LOG = {
 }
 ACCOUNT = {
     "accountId": APPLICATION,
+    "label": "",
     "owner": True,
     "device": 0,
     "createdAt": 1_700_000_000_000,

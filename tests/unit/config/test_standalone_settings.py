@@ -95,12 +95,16 @@ def test_the_container_file_of_the_original_is_understood(tmp_path: Path) -> Non
         mock_auth_header_value = "Bearer test-auth-token"
     """
 
-    settings = loaded(tmp_path, text)
+    with pytest.raises(BadConfigError, match="everybody knows"):
+        loaded(tmp_path, text)
+    settings = loaded(tmp_path, text.replace("enable_mock_auth = true", "enable_mock_auth = false"))
 
     assert settings.wants_rocksdb
+    assert settings.auth.mock is None
     assert settings.auth.near.rpc == "https://rpc.testnet.near.org"
     assert set(settings.ignored) >= {"security.rate_limit.rate_limit_rpm", "cors.allowed_methods"}
     assert "test-auth-token" not in repr(settings)
+    assert "…" in [each.value for each in settings.said if each.name == "development.mock_auth_header_value"]
 
 
 def test_what_is_unknown_is_named_and_its_value_is_not(tmp_path: Path) -> None:

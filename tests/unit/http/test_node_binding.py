@@ -20,6 +20,7 @@ from meroid.http.guard import Guard
 from meroid.http.health_api import Health
 from meroid.http.routes import Endpoint, SignedIn, SocketEndpoint
 from meroid.service.login import LoginService
+from meroid.service.newcomers import Newcomers
 from meroid.service.proofs import Proofs
 
 NODE = "http://node1.example:2528/app?x"
@@ -37,7 +38,8 @@ class Door:
     def serve(self, *, bind_logins: bool = False, **settings: Any) -> Running:
         world = self.world
         proofs = Proofs(world.store, [world.method], world.challenges)
-        login = LoginService(world.store, world.tokens, proofs, bind_to_node=bind_logins)
+        newcomers = Newcomers(world.store, world.ring, world.rules)
+        login = LoginService(world.store, world.tokens, proofs, newcomers, bind_to_node=bind_logins)
         health = Health(probe_store=lambda: None, started_at=0)
         endpoints: list[Endpoint | SocketEndpoint] = [
             *AuthApi(login=login, tokens=world.tokens, gate=world.gate, health=health).endpoints(),

@@ -37,13 +37,13 @@ from meroid.keys.signer import Secret
 from meroid.keys.software import SoftwareSigner
 from meroid.service.account_state import AccountStates
 from meroid.service.login import (
-    NOT_AN_OWNERS,
     LoginRequest,
     SetupRequiredError,
     TokenPair,
     UnsupportedMethodError,
     WrongCredentialsError,
 )
+from meroid.service.newcomers import NOT_AN_OWNERS
 from meroid.service.ports.accounts import AccountRecord
 from meroid.service.ports.store import Transaction
 

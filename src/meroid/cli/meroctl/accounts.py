@@ -73,6 +73,7 @@ def list_accounts(session: Session) -> None:
     rows = [
         [
             text_at(each, "accountId"),
+            text_at(each, "label") or "-",
             "owner" if value_at(each, "owner") else "",
             date_of(number_at(each, "createdAt")),
             str(number_at(each, "rootKeys")),
@@ -80,7 +81,7 @@ def list_accounts(session: Session) -> None:
         ]
         for each in items_at(body, "data", "accounts")
     ]
-    session.output.answer(body, Table(["Account", "Role", "Since", "Root Keys", "State"], rows))
+    session.output.answer(body, Table(["Account", "Label", "Role", "Since", "Root Keys", "State"], rows))
 
 
 def disable_account(session: Session) -> None:

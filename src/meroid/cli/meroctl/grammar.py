@@ -9,6 +9,7 @@ from typing import Final
 
 from meroid.cli.meroctl.grammar_account import add_account, add_identity
 from meroid.cli.meroctl.grammar_audit import add_audit
+from meroid.cli.meroctl.grammar_login_links import add_coming
 from meroid.cli.meroctl.grammar_parts import (
     Commands,
     as_identity as _as_identity,
@@ -245,6 +246,7 @@ def _add_login(commands: Commands) -> None:
     login.add_argument("--username", metavar="NAME", help="asked for on a terminal")
     login.add_argument("--password-file", metavar="FILE", help="file with the password, or - for standard input")
     login.add_argument("--setup-code-file", metavar="FILE", help="file with the node's set-up code")
+    add_coming(login)
     add_other_keys(login.add_mutually_exclusive_group())
     login.add_argument("--account", metavar="ID", help="with words that a recovery put in the place of others")
     _command(commands, "logout", "sign_in:logout", "end this log-in on the node, and forget its tokens")

@@ -1,5 +1,6 @@
 """The words of `meroctl account …` and `meroctl identity …`: one's account, and proofs of what belongs to it."""
 
+from meroid.cli.meroctl.grammar_login_links import add_login_links
 from meroid.cli.meroctl.grammar_parts import Commands, as_identity, command, group, in_context
 from meroid.cli.meroctl.grammar_root_keys import add_root_keys
 
@@ -18,6 +19,7 @@ def add_account(commands: Commands) -> None:
     verify.add_argument("files", metavar="FILE", nargs="+", help="one copy, or several that may have forked")
     verify.add_argument("--account", metavar="ID", help="the account that it has to be of")
     command(account, "list", "accounts:list_accounts", "the accounts of the node", "ls")
+    add_login_links(account)
     disable = command(account, "disable", "accounts:disable_account", "let an account open nothing here any more")
     disable.add_argument("account", metavar="ID")
     disable.add_argument("-y", "--yes", action="store_true", help="don't ask")

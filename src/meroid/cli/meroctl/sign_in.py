@@ -3,10 +3,11 @@
 import os
 import sys
 
+from meroid.cli.meroctl.coming import coming
 from meroid.cli.meroctl.output import is_interactive
 from meroid.cli.meroctl.printable import printable
 from meroid.cli.meroctl.refusals import BadArgumentError
-from meroid.cli.meroctl.secret_input import need_terminal, secret_from, typed_new_password, typed_secret
+from meroid.cli.meroctl.secret_input import need_terminal, new_password, secret_from, typed_new_password, typed_secret
 from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import value_at
@@ -28,11 +29,13 @@ def login(session: Session) -> None:
     if any((args.near_key_file, args.phrase, args.phrase_file, args.pkcs11)):
         _login_with_key(session)
         return
-    username = args.username if args.username is not None else _ask_name()
+    comes = coming(session)
+    username = args.username or comes.username or _ask_name()
     if args.password_file is None:
         need_terminal("password", "--password-file")
     claims = _makes_owner(session)
-    secrets = {"username": username, "password": _password(args.password_file, claims=claims)} | _setup_code(session)
+    chosen = new_password(args.password_file) if comes.chooses else _password(args.password_file, claims=claims)
+    secrets = {"username": username, "password": chosen} | _setup_code(session) | comes.fields
     proof = {"auth_method": "user_password", "public_key": username, "provider_data": secrets}
     response = session.routes.request_token({**proof, **_rest(session)})
     _keep(session, response, username=username, method="user_password", claims=claims)
@@ -49,7 +52,8 @@ def _login_with_key(session: Session) -> None:
     key = named_key(args)
     assert key is not None  # noqa: S101 - the caller has looked
     claims = _makes_owner(session)
-    response = request_tokens(session, key, _rest(session), _setup_code(session))
+    comes = coming(session)
+    response = request_tokens(session, key, _rest(session), _setup_code(session) | comes.fields)
     tokens = _keep(session, response, username=key.label, method=key.method, claims=claims)
     account = claims_of(tokens.access_token).get("account_id")
     if claims and isinstance(key, NearKey) and isinstance(account, str):

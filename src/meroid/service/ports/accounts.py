@@ -14,7 +14,8 @@ class AccountRecord:
 
     `owner` marks the node's own account; `backed_up_at` is when its words were confirmed. A disabled
     account opens nothing here. While `log_unsettled_at` is set the account came from a backup, its key
-    log may have later entries elsewhere, and nothing is added to it.
+    log may have later entries elsewhere, and nothing is added to it. `label` is what the owner of the node
+    calls it, or nothing.
     """
 
     account_id: AccountId
@@ -25,6 +26,7 @@ class AccountRecord:
     backed_up_at: int | None = None
     disabled_at: int | None = None
     log_unsettled_at: int | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class Accounts(Protocol):
     def get(self, account_id: AccountId) -> AccountRecord | None: ...
     def owner(self) -> AccountRecord | None: ...
     def list(self) -> Sequence[AccountRecord]: ...
+    def count(self) -> int: ...
     def set_backed_up(self, account_id: AccountId, at: int) -> None:
         """Note that the words of an account were written down and confirmed."""
         ...

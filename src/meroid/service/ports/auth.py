@@ -7,10 +7,13 @@ stored in the form of `access.permissions`. Times are milliseconds since the epo
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
+
+MOCK_METHOD: Final = "mock_auth"
+"""The method of the root key above mock tokens, which counts as nobody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +146,7 @@ class AuthRecords(Protocol):
     # Root keys
 
     def has_root_keys(self) -> bool:
-        """True if there is or ever was a root key, revoked ones included."""
+        """True if there is or ever was a root key, revoked ones included, that of mock tokens not."""
         ...
 
     def claim_first_owner(self, record: RootKeyRecord) -> bool:

@@ -15,6 +15,7 @@ from meroid.service.ports.content import (
     Operations,
     State,
 )
+from meroid.service.ports.login_links import LoginLinks
 
 T = TypeVar("T")
 
@@ -26,6 +27,8 @@ class Transaction(Protocol):
     def accounts(self) -> Accounts: ...
     @property
     def auth(self) -> AuthRecords: ...
+    @property
+    def login_links(self) -> LoginLinks: ...
     @property
     def contexts(self) -> Contexts: ...
     @property
