@@ -84,9 +84,9 @@ class SigningKey:
     def __repr__(self) -> str:
         return f"SigningKey({self.kid})"
 
-    def sign(self, payload: bytes) -> str:
-        """The payload as a compact JWS with this key's id in its header."""
-        header = {"alg": ALGORITHM, "typ": TYPE, "kid": self.kid}
+    def sign(self, payload: bytes, *, media_type: str = TYPE) -> str:
+        """The payload as a compact JWS with this key's id in its header; `media_type` is the header's `typ`."""
+        header = {"alg": ALGORITHM, "typ": media_type, "kid": self.kid}
         return serialize_compact(header, payload, self._key, registry=_REGISTRY)
 
 

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from meroid.access.permissions import parse_permission
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
+from meroid.auth.dpop import is_thumbprint
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
@@ -68,7 +69,8 @@ class UnsafeClaimError(InvalidInputError):
 class AccessClaims:
     """What an access token says. Times in seconds, as RFC 7519 has them.
 
-    `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones.
+    `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones. `proof_key` is the
+    thumbprint of the key that has to be proved beside the token (`cnf.jkt`, RFC 9449), if there is one.
     """
 
     subject: str
@@ -80,17 +82,19 @@ class AccessClaims:
     account_id: AccountId | None = None
     context_id: ContextId | None = None
     executor: PublicKey | None = None
+    proof_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaims:
-    """What a refresh token says; `token_id` is the whole `jti`."""
+    """What a refresh token says; `token_id` is the whole `jti`, `proof_key` as in `AccessClaims`."""
 
     subject: str
     family_id: str
     token_id: str
     issued_at: int
     expires_at: int
+    proof_key: str | None = None
 
 
 def new_id() -> str:
@@ -136,6 +140,7 @@ class TokenIssuer:
         return read_challenge(self._key.sign(encode_claims(claims)), claims, issuer=self._issuer)
 
     def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
+        bound = {"cnf": {"jkt": claims.proof_key}} if claims.proof_key is not None else {}
         return {
             "iss": self._issuer,
             "aud": self._audience,
@@ -144,6 +149,7 @@ class TokenIssuer:
             "iat": claims.issued_at,
             "jti": claims.token_id,
             "token_type": token_type,
+            **bound,
         }
 
 
@@ -263,6 +269,7 @@ def _read_access(fields: Mapping[str, object]) -> AccessClaims:
             account_id=None if account is None else AccountId.parse(_id_text(account)),
             context_id=None if account is not None else ContextId.parse(_id_text(bound[0])),
             executor=None if account is not None else PublicKey.parse(_id_text(bound[1])),
+            proof_key=common.proof_key,
         )
     except BadIdError:
         raise InvalidTokenError("the token has a malformed id") from None
@@ -279,6 +286,7 @@ def _read_refresh(fields: Mapping[str, object]) -> RefreshClaims:
         token_id=token_id,
         issued_at=_time(fields, "iat"),
         expires_at=_time(fields, "exp"),
+        proof_key=_proof_key(fields),
     )
 
 
@@ -291,6 +299,17 @@ def _permissions(fields: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(str(parse_permission(text)) for text in texts)
     except InvalidInputError:
         raise InvalidTokenError("the token has an unknown permission") from None
+
+
+def _proof_key(fields: Mapping[str, object]) -> str | None:
+    """A confirmation that can't be read is refused: the token would count as one that everybody may use."""
+    if "cnf" not in fields:
+        return None
+    match fields["cnf"]:
+        case {"jkt": str() as key, **more} if not more and is_thumbprint(key):
+            return key
+        case _:
+            raise InvalidTokenError("the token is bound to a key in a way that is not known here")
 
 
 def _id_text(value: object) -> str:

@@ -11,6 +11,7 @@ from meroid.http.dispatch import Dispatcher
 from meroid.http.guard import Guard
 from meroid.http.hosts import Hosts
 from meroid.http.peers import Proxies
+from meroid.http.presented import Addresses
 from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
 from meroid.http.workers import Workers
 
@@ -22,7 +23,8 @@ class HttpSettings:
     Attributes:
         allowed_origins: origins of web pages, exact; none means every one in embedded mode and
             only those on loopback in proxy mode.
-        allowed_hosts: host names beside the loopback ones, in proxy mode.
+        allowed_hosts: host names of this service beside the loopback ones: in proxy mode it answers to no others,
+            and under no others it judges proofs of keys.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
     """
 
@@ -51,7 +53,8 @@ class HttpApplication:
         chosen = settings or HttpSettings()
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
+        proxies, addresses = Proxies(chosen.trusted_proxies), Addresses(chosen.allowed_hosts)
+        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, addresses)
         strict = guard.trusts_everybody
         self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
         if strict:

@@ -16,8 +16,9 @@ from meroid.clock import Clock
 from meroid.errors import MeroidError
 from meroid.http.body import ClientGoneError, read_body
 from meroid.http.exchange import ApiRequest, ApiResponse
-from meroid.http.guard import Guard, bearer_of, split_query_token
+from meroid.http.guard import Guard, bearer_of, split_query
 from meroid.http.peers import Proxies
+from meroid.http.presented import Addresses, may_write
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
 from meroid.http.workers import Workers
 from meroid.wire.envelope import Envelope
@@ -38,12 +39,15 @@ class _Pending:
 class Dispatcher:
     """Routes requests to handlers; every way through it ends in an answer."""
 
-    def __init__(self, table: RouteTable, guard: Guard, workers: Workers, clock: Clock, proxies: Proxies) -> None:
+    def __init__(
+        self, table: RouteTable, guard: Guard, workers: Workers, clock: Clock, proxies: Proxies, addresses: Addresses
+    ) -> None:
         self._table = table
         self._guard = guard
         self._workers = workers
         self._clock = clock
         self._proxies = proxies
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -67,7 +71,7 @@ class Dispatcher:
             envelope, guarded = endpoint.envelope, not isinstance(endpoint.needs, Public)
             body = await read_body(scope, receive, endpoint.body_limit)
             pending = self._pending(scope, match, body)
-            if endpoint.inline:
+            if endpoint.inline and not may_write(pending.request.headers):
                 return self._run(endpoint, pending)
             return await self._workers.run(lambda: self._run(endpoint, pending))
         except MeroidError as error:
@@ -79,7 +83,7 @@ class Dispatcher:
         """Admit and handle; in a worker thread."""
         request, guarded = pending.request, not isinstance(endpoint.needs, Public)
         try:
-            caller = self._guard.admit(endpoint.needs, pending.bearer, request.params, request.at)
+            caller = self._guard.admit(endpoint.needs, pending.bearer, request.params, request.at, request.shown)
             return endpoint.handler(replace(request, caller=caller))
         except MeroidError as error:
             if error.code == MeroidError.code:
@@ -97,7 +101,7 @@ class Dispatcher:
             scope["query_string"] = pending.request.query_string.encode("latin-1")
             request = pending.request
             caller = await self._workers.run(
-                lambda: self._guard.admit(endpoint.needs, pending.bearer, request.params, request.at)
+                lambda: self._guard.admit(endpoint.needs, pending.bearer, request.params, request.at, request.shown)
             )
         except MeroidError as error:
             await refuse_socket(ApiResponse.refusal(error, Envelope.NODE, guarded=True), scope, send)
@@ -110,9 +114,11 @@ class Dispatcher:
     def _pending(self, scope: Scope, match: Match, body: bytes) -> _Pending:
         headers, forwarded_for = _headers(scope["headers"])
         client = scope.get("client")
-        query, token = scope["query_string"].decode("latin-1"), None
+        query, token, proof = scope["query_string"].decode("latin-1"), None, None
         if match.endpoint.query_token:
-            query, token = split_query_token(query)
+            query, token = split_query(query, "token")
+            query, proof = split_query(query, "dpop")
+        peer = self._proxies.peer(client[0] if client else "", headers, forwarded_for)
         request = ApiRequest(
             method="GET" if scope.get("method") == "HEAD" else scope.get("method", "GET"),
             path=scope["path"],
@@ -120,8 +126,9 @@ class Dispatcher:
             query_string=query,
             headers=headers,
             body=body,
-            peer=self._proxies.peer(client[0] if client else "", headers, forwarded_for),
+            peer=peer,
             at=self._clock.now_ms(),
+            shown=self._addresses.shown(scope, headers, peer, proof),
         )
         return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token))
 

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl
 
 from meroid.access.principal import Principal
+from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.auth.first_owner import Peer
 from meroid.errors import MeroidError
 from meroid.ids import BadIdError, Id32
@@ -35,6 +36,7 @@ class ApiRequest:
         caller: who asks; nobody on a public route.
         peer: where it comes from.
         at: ms since the epoch, UTC.
+        shown: the proof of the key of its token, and what that has to name.
     """
 
     method: str
@@ -46,6 +48,7 @@ class ApiRequest:
     peer: Peer
     at: int
     caller: Principal | None = None
+    shown: Shown = NOTHING_SHOWN
 
     def __repr__(self) -> str:
         """Without headers, query and body: they hold tokens and passwords."""

@@ -1,21 +1,24 @@
 """Who a request acts for, and whether it may."""
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from meroid.access.decide import Resource
 from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
+from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.http.routes import Needs, Public, Requires
 from meroid.ids import BadIdError
 from meroid.wire.faults import BadPathError
+
+_SCHEMES: Final = frozenset({"bearer", "dpop"})
 
 
 class Gate(Protocol):
     """What the guard asks about callers; `service.gate.Gate` answers it."""
 
-    def admit(self, bearer: str | None, at: int) -> Principal:
+    def admit(self, bearer: str | None, at: int, shown: Shown) -> Principal:
         """The principal behind a token; raises leaves of UnauthenticatedError."""
         ...
 
@@ -37,17 +40,19 @@ class Guard:
         """True in `proxy` mode."""
         return self._own_principal is not None
 
-    def admit(self, needs: Needs, bearer: str | None, params: Mapping[str, str], at: int) -> Principal | None:
+    def admit(
+        self, needs: Needs, bearer: str | None, params: Mapping[str, str], at: int, shown: Shown = NOTHING_SHOWN
+    ) -> Principal | None:
         """The principal of a request, or nobody on a public route. Blocks: it may read the store.
 
         Raises:
-            UnauthenticatedError: no valid token.
+            UnauthenticatedError: no valid token, or `shown` doesn't prove the key that it is bound to.
             ForbiddenError: valid, but without the permission that the route requires.
             BadPathError: a path parameter is no id of its kind.
         """
         if isinstance(needs, Public):
             return None
-        principal = self._own_principal() if self._own_principal else self._gate.admit(bearer, at)
+        principal = self._own_principal() if self._own_principal else self._gate.admit(bearer, at, shown)
         if isinstance(needs, Requires):
             self._gate.authorise(principal, needs.permission, _resource(needs, params))
         return principal
@@ -63,17 +68,17 @@ def _resource(needs: Requires, params: Mapping[str, str]) -> Resource:
 def bearer_of(authorization: str | None, query_token: str | None = None) -> str | None:
     """The token in an `Authorization` header, or else in the query; nothing if there is none.
 
-    The scheme is read in any case (RFC 9110 §11.1).
+    The scheme, `Bearer` or `DPoP`, is read in any case (RFC 9110 §11.1); what the token is bound to says the token.
     """
     scheme, _, token = (authorization or "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    bearer = token.strip() if scheme.lower() in _SCHEMES else ""
     return bearer or query_token or None
 
 
-def split_query_token(query_string: str) -> tuple[str, str | None]:
-    """The query without its `token`, and the token: no log and no handler sees it there."""
-    if "token=" not in query_string:
+def split_query(query_string: str, wanted: str) -> tuple[str, str | None]:
+    """The query without a field, such as `token`, and the field: no log and no handler sees it there."""
+    if f"{wanted}=" not in query_string:
         return query_string, None
     pairs = parse_qsl(query_string, keep_blank_values=True)
-    token = next((value for name, value in pairs if name == "token"), None)
-    return urlencode([(name, value) for name, value in pairs if name != "token"]), token
+    found = next((value for name, value in pairs if name == wanted), None)
+    return urlencode([(name, value) for name, value in pairs if name != wanted]), found
