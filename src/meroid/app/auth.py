@@ -19,6 +19,7 @@ from meroid.http.auth_api import AuthApi
 from meroid.http.health_api import Health
 from meroid.http.keys_api import KeysApi
 from meroid.http.peers import is_loopback_name
+from meroid.http.revocations_api import RevocationsApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.token_keys_api import TokenKeysApi
 from meroid.ids import AccountId, ContextId
@@ -32,6 +33,7 @@ from meroid.service.key_permissions import KeyPermissionService
 from meroid.service.keyring import KeyRing
 from meroid.service.login import LoginService
 from meroid.service.proofs import Proofs
+from meroid.service.revocations import RevocationFeed
 from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
@@ -79,6 +81,7 @@ class AuthServices:
         self.root_keys = RootKeyService(self.store, proofs, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
+        self.revocations = RevocationFeed(self.store, signing, access_ms=auth.access_s * 1000)
 
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
@@ -86,6 +89,7 @@ class AuthServices:
             *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
+            *RevocationsApi(feed=self.revocations).endpoints(),
         ]
 
     def prepare(self, at: int) -> AccountId:
@@ -95,6 +99,7 @@ class AuthServices:
             owner = self.keys.create_account(owner=True, at=at)
         self.tokens.ensure_signing_key(at)
         self.tokens.forget_expired(at)
+        self.revocations.note_lifetime()
         return owner.account_id
 
     def settle_logs(self) -> None:

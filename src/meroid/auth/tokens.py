@@ -18,6 +18,7 @@ from meroid.access.permissions import parse_permission
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
 from meroid.auth.dpop import is_thumbprint
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
+from meroid.auth.revocations import FEED_LIFETIME_S, Feed, sign_feed
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
 from meroid.keys.public import PublicKey
@@ -138,6 +139,20 @@ class TokenIssuer:
         """Make a challenge; `at` in ms."""
         claims = new_challenge_claims(method, audience, issuer=self._issuer, at=at)
         return read_challenge(self._key.sign(encode_claims(claims)), claims, issuer=self._issuer)
+
+    def revocations(
+        self, keys: Mapping[str, int], logins: Mapping[str, int], *, since: int | None, issued_at: int
+    ) -> str:
+        """Sign what has ended; times in seconds."""
+        feed = Feed(
+            issuer=self._issuer,
+            issued_at=issued_at,
+            expires_at=issued_at + FEED_LIFETIME_S,
+            keys=keys,
+            logins=logins,
+            since=since,
+        )
+        return sign_feed(feed, self._key)
 
     def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
         bound = {"cnf": {"jkt": claims.proof_key}} if claims.proof_key is not None else {}
