@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint fix demo bench locks clean
+.PHONY: help setup run test long lint fix demo bench locks clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -23,6 +23,9 @@ test: setup ## lint, and run every test; PYTEST_ARGS="-k revoke" narrows it
 	@$(BIN)/python -m scripts.components
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile $(PYTEST_ARGS)
+
+long: setup ## run the simulations at full length; takes minutes
+	@MEROID_LONG=1 $(BIN)/python -m pytest -q -n auto -m long $(PYTEST_ARGS)
 
 lint: setup ## style, format, types, import layers
 	@$(BIN)/ruff check --quiet .

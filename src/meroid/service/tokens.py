@@ -7,7 +7,7 @@ from meroid.access.principal import Principal
 from meroid.auth.dpop import NOTHING_SHOWN, Proof, Shown, check_key, verify_proof
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
-from meroid.auth.refresh import Ended, Exchange, Expired, Presented, Repeat, Reused, decide_refresh
+from meroid.auth.refresh import Ended, Exchange, Expired, Keep, Presented, Repeat, Reused, decide_refresh
 from meroid.auth.tokens import (
     ACCESS_LIFETIME_MS,
     REFRESH_LIFETIME_MS,
@@ -240,6 +240,8 @@ class TokenService:
                 if tx.auth.consume_refresh(record.jti, successor, at=at):
                     return standing, successor
                 return self._exchange(tx, presented, at)  # another worker was first: its successor is ours
+            case Keep():
+                return standing, record
             case Repeat() if before is not None:
                 return standing, before
             case Reused():
@@ -325,6 +327,8 @@ def _prove(claims: AccessClaims | RefreshClaims, shown: Shown, at: int) -> Proof
 def _presented(standing: Standing, record: RefreshRecord, successor: RefreshRecord | None) -> Presented:
     return Presented(
         family_revoked=standing.family.revoked_at is not None,
+        first=record.issued_at == standing.family.created_at,
+        issued_at=record.issued_at,
         expires_at=record.expires_at,
         exchanged_at=record.exchanged_at,
         successor_used=successor is not None and successor.exchanged_at is not None,
