@@ -5,7 +5,9 @@ import os
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from typing import Final
 
+from meroid.app.recurring import Recurring
 from meroid.app.vaulted import Vaulted
 from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
 from meroid.auth.methods import LoginMethod
@@ -22,10 +24,12 @@ from meroid.http.peers import is_loopback_name
 from meroid.http.revocations_api import RevocationsApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.token_keys_api import TokenKeysApi
+from meroid.http.watch import AuditWatch
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.service.account_state import AccountStates
+from meroid.service.auditing import Refusals
 from meroid.service.challenges import ChallengeService
 from meroid.service.gate import Gate
 from meroid.service.key_logs import KeyLogs
@@ -37,6 +41,8 @@ from meroid.service.revocations import RevocationFeed
 from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
+
+_RECORD_EVERY_S: Final = 0.5  # how late the audit trail may be with what was refused
 
 
 def token_signing_keys(vaulted: Vaulted, settings: AuthSettings) -> SigningKeys:
@@ -77,7 +83,12 @@ class AuthServices:
         )
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
         proofs = Proofs(self.store, self._methods(auth.near), challenges)
-        self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code, settle=settle)
+        self.refusals = Refusals(self.store)
+        self.watch = AuditWatch(self.refusals)
+        self.recording = Recurring("meroid-audit", _RECORD_EVERY_S, self.refusals.write)
+        self.login = LoginService(
+            self.store, self.tokens, proofs, self._drop_setup_code, refusals=self.refusals, settle=settle
+        )
         self.root_keys = RootKeyService(self.store, proofs, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
@@ -86,7 +97,7 @@ class AuthServices:
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
         return [
-            *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health).endpoints(),
+            *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health, watch=self.watch).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
             *RevocationsApi(feed=self.revocations).endpoints(),

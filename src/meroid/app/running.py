@@ -102,6 +102,7 @@ class RunningNode:
             self._endpoints(embedded=embedded),
             guard=Guard(self.node.gate, own_principal=None if embedded else own_principal),
             clock=self.node.clock,
+            watch=self.node.auth.watch,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
                 allowed_hosts=settings.allowed_hosts,
@@ -134,6 +135,7 @@ class RunningNode:
         """Take part in every stored context, and look for those of restored keys."""
         self.replication.start()
         self.returning.start()
+        self.node.auth.recording.start()
 
     def _synced(self, replica: Replica) -> None:
         self.returning.synced(replica)  # as below
@@ -144,6 +146,7 @@ class RunningNode:
     def close(self) -> None:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
+        self.node.auth.recording.close()
         self.transport.close()
         self.returning.close()
         self.replication.close()

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from meroid.clock import Clock
 from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
-from meroid.http.guard import Guard
+from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
 from meroid.http.peers import Proxies
 from meroid.http.presented import Addresses
@@ -44,6 +44,7 @@ class HttpApplication:
         clock: Clock,
         settings: HttpSettings | None = None,
         workers: Workers | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Put it together.
 
@@ -54,7 +55,7 @@ class HttpApplication:
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
         proxies, addresses = Proxies(chosen.trusted_proxies), Addresses(chosen.allowed_hosts)
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, addresses)
+        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, addresses, watch=watch)
         strict = guard.trusts_everybody
         self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
         if strict:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from meroid.access.principal import Principal
+from meroid.account.audit import Action, Actor, AuditEvent, detail
 from meroid.auth.dpop import NOTHING_SHOWN, Proof, Shown, check_key, verify_proof
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
@@ -21,6 +22,7 @@ from meroid.auth.tokens import (
 )
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
+from meroid.service.auditing import actor_of
 from meroid.service.gate import NotYourIdentityError
 from meroid.service.live import check_enabled, check_live, granted
 from meroid.service.minting import BadLifetimeError, ServiceTokenMintsError, WantedKey, draft_key
@@ -130,8 +132,10 @@ class TokenService:
             refresh=issuer.refresh(_refresh_claims(standing, refresh)),
         )
 
-    def refresh(self, access: str, refresh: str, at: int, shown: Shown = NOTHING_SHOWN) -> TokenPair:
-        """Exchange a refresh token; early is fine, and so is a repetition after a lost answer.
+    def refresh(
+        self, access: str, refresh: str, at: int, shown: Shown = NOTHING_SHOWN, *, address: str | None = None
+    ) -> TokenPair:
+        """Exchange a refresh token; early is fine, and so is a repetition after a lost answer. `address`: where it comes from.
 
         A pair that is bound to a key answers only a proof of it; without one, nothing happens to the log-in.
 
@@ -152,7 +156,7 @@ class TokenService:
         def work(tx: Transaction) -> tuple[Standing, RefreshRecord] | Reused:
             if proof is not None:
                 spend(tx, proof, at)
-            return self._exchange(tx, presented, at)
+            return self._exchange(tx, presented, at, address)
 
         outcome = self._store.write(work)
         if isinstance(outcome, Reused):
@@ -195,7 +199,15 @@ class TokenService:
 
         return self._store.write(work)
 
-    def log_out(self, access: str | None, refresh: str | None, at: int, shown: Shown = NOTHING_SHOWN) -> None:
+    def log_out(
+        self,
+        access: str | None,
+        refresh: str | None,
+        at: int,
+        shown: Shown = NOTHING_SHOWN,
+        *,
+        address: str | None = None,
+    ) -> None:
         """End the log-ins behind these tokens, expired ones too; what has ended already stays so.
 
         A minted key ends with its token.
@@ -216,8 +228,21 @@ class TokenService:
             for proof in proofs.values():
                 spend(tx, proof, at)
             for each in ended:
-                tx.auth.revoke_family(each.family_id, at=at)
-                tx.auth.revoke_token_key(each.subject, at=at)
+                standing = tx.auth.standing(each.subject, each.family_id)
+                going = tx.auth.revoke_family(each.family_id, at=at)
+                if tx.auth.revoke_token_key(each.subject, at=at) or going:
+                    tx.audit.append(
+                        AuditEvent(
+                            at=at,
+                            action=Action.LOGOUT,
+                            by=Actor(
+                                account_id=standing.root.account_id if standing is not None else None,
+                                key_id=each.subject,
+                                address=address,
+                            ),
+                            target=each.family_id,
+                        )
+                    )
 
         self._store.write(work)
 
@@ -226,26 +251,36 @@ class TokenService:
         self._keys.forget_retired(at)
         return self._store.write(lambda tx: tx.auth.forget_refreshes(expired_before=at))
 
-    def _exchange(self, tx: Transaction, presented: RefreshClaims, at: int) -> tuple[Standing, RefreshRecord] | Reused:
+    def _exchange(
+        self, tx: Transaction, presented: RefreshClaims, at: int, address: str | None
+    ) -> tuple[Standing, RefreshRecord] | Reused:
         standing = tx.auth.standing(presented.subject, presented.family_id)
         record = tx.auth.refresh(presented.token_id)
         if standing is None or record is None or record.family_id != presented.family_id:
             raise InvalidTokenError("this refresh token isn't known here")
         check_live(standing, at)
+        by = Actor(account_id=standing.root.account_id, key_id=presented.subject, address=address)
+        event = AuditEvent(at=at, action=Action.TOKEN_REFRESH, by=by, target=presented.family_id)
         before = tx.auth.refresh(record.successor) if record.successor is not None else None
         verdict = decide_refresh(_presented(standing, record, before), at)
         match verdict:
             case Exchange():
                 successor = self._refresh_record(record.family_id, at)
                 if tx.auth.consume_refresh(record.jti, successor, at=at):
+                    tx.audit.append(event)
                     return standing, successor
-                return self._exchange(tx, presented, at)  # another worker was first: its successor is ours
+                return self._exchange(tx, presented, at, address)  # another worker was first: its successor is ours
             case Keep():
+                repeated = replace(event, details={"repeated": "true"})
+                tx.audit.append_bounded(f"repeat:{presented.subject}", repeated)
                 return standing, record
             case Repeat() if before is not None:
+                repeated = replace(event, details={"repeated": "true"})
+                tx.audit.append_bounded(f"repeat:{presented.subject}", repeated)
                 return standing, before
             case Reused():
                 tx.auth.revoke_family(presented.family_id, at=at)
+                tx.audit.append(replace(event, outcome=TokenReuseError.code))
                 return verdict
             case Expired():
                 raise TokenExpiredError("the refresh token has expired")
@@ -265,10 +300,11 @@ class TokenService:
         record = draft_key(principal, wanted, at)
         if record.context_id is not None and record.executor is not None:
             self._check_binding(principal, record.context_id, record.executor)
-        return self._store.write(lambda tx: self._add_client(tx, record, proof, at))
+        by = actor_of(principal)
+        return self._store.write(lambda tx: self._add_client(tx, record, proof, by, at))
 
     def _add_client(
-        self, tx: Transaction, record: TokenKeyRecord, proof: Proof | None, at: int
+        self, tx: Transaction, record: TokenKeyRecord, proof: Proof | None, by: Actor, at: int
     ) -> tuple[Standing, RefreshRecord]:
         root = _root_above(tx, record.root_key_id)
         check_enabled(tx, root.account_id)
@@ -279,6 +315,10 @@ class TokenService:
         standing = tx.auth.standing(client.client_id, first.family_id)
         if standing is None:
             raise InvalidTokenError("the new key can't be read back")
+        event = AuditEvent(
+            at=at, action=Action.TOKEN_MINT, by=by, target=client.client_id, details=_minted_details(client)
+        )
+        tx.audit.append(event)
         return standing, first
 
     def _access_claims(self, standing: Standing, at: int) -> AccessClaims:
@@ -333,6 +373,15 @@ def _presented(standing: Standing, record: RefreshRecord, successor: RefreshReco
         exchanged_at=record.exchanged_at,
         successor_used=successor is not None and successor.exchanged_at is not None,
     )
+
+
+def _minted_details(client: TokenKeyRecord) -> dict[str, str]:
+    details = {"permissions": detail(" ".join(client.permissions))}
+    if client.context_id is not None and client.executor is not None:
+        details |= {"context": str(client.context_id), "executor": str(client.executor)}
+    if client.expires_at is not None:
+        details["expires_at"] = str(client.expires_at)
+    return details
 
 
 def _root_above(tx: Transaction, key_id: str) -> RootKeyRecord:

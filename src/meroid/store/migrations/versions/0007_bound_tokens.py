@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007_bound_tokens"
-down_revision = "0004_token_expiry"
+down_revision = "0005_audit_trail"
 branch_labels = None
 depends_on = None
 
