@@ -43,7 +43,7 @@ _LATEST_S: Final = 2**53
 class BadProofError(UnauthenticatedError):
     """The proof of the key is malformed, of another key, request, token or time, or was used before."""
 
-    code = "bad_proof"
+    code = "bad_dpop_proof"
     next_step = "make a new proof for each request, with the key of the token and a clock that is right"
 
 

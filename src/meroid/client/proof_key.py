@@ -84,26 +84,18 @@ class ProofKeyFile:
             raise BadClientFileError(f"{self.path} holds no key", next_step="remove it and log in again")
         return ProofKey(Secret(seed))
 
-    def make(self) -> ProofKey:
-        """A new key in the place of the old one, on disk before any token is bound to it.
+    def ensure(self) -> ProofKey:
+        """The key; a new one, on disk before any token is bound to it, where there is none.
 
         Raises:
-            BadClientFileError: it can't be written.
+            BadClientFileError: the file can't be written, or holds no key.
         """
+        known = self.load()
+        if known is not None:
+            return known
         seed = secrets.token_bytes(_SEED_BYTES)
         write_private(self.path, seed.hex().encode("ascii"))
         return ProofKey(Secret(seed))
-
-    def remove(self) -> None:
-        """Forget the key.
-
-        Raises:
-            BadClientFileError: the file can't be removed.
-        """
-        try:
-            self.path.unlink(missing_ok=True)
-        except OSError as error:
-            raise BadClientFileError(f"{self.path} can't be removed: {error.strerror}") from error
 
 
 def _json(value: object) -> bytes:

@@ -38,7 +38,7 @@ EXPOSED_HEADERS: Final = (
 _REASONS: Final = frozenset({"missing_token", "token_expired", "invalid_token", "token_revoked", "invalid_node"})
 
 
-_PROOF_CODES: Final = frozenset({"bad_proof", "proof_required", "proof_unjudged"})
+_PROOF_CODES: Final = frozenset({"bad_dpop_proof", "proof_required", "proof_unjudged"})
 _PROOF_CHALLENGE: Final = 'DPoP error="invalid_dpop_proof", algs="EdDSA ES256"'  # RFC 9449 §7.1
 
 
