@@ -91,6 +91,7 @@ class RunningNode:
             store, self.replicas, keys, entry, self.replication, self.rotation, transport, clock, _trouble
         )
         self.accounts = AccountService(store, keys, node.key_logs, self.replicas)
+        self.housekeeping = node.auth.housekeeping(clock.now_ms)
         self.application = self._serve(own_account)
 
     def _serve(self, own_account: AccountId) -> HttpApplication:
@@ -136,6 +137,7 @@ class RunningNode:
         self.replication.start()
         self.returning.start()
         self.node.auth.recording.start()
+        self.housekeeping.start()
 
     def _synced(self, replica: Replica) -> None:
         self.returning.synced(replica)  # as below
@@ -147,6 +149,7 @@ class RunningNode:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
         self.node.auth.recording.close()
+        self.housekeeping.close()
         self.transport.close()
         self.returning.close()
         self.replication.close()

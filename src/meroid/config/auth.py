@@ -44,12 +44,14 @@ class AuthSettings:
         access_s: lifetime of access tokens, seconds: `jwt.access_token_expiry`.
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
+        methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
     """
 
     issuer: str = "meroid"
     access_s: int = DEFAULT_ACCESS_S
     refresh_s: int = DEFAULT_REFRESH_S
     near: NearSettings = NearSettings()
+    methods_off: frozenset[str] = frozenset()
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -71,6 +73,7 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         access_s=_lifetime(jwt, "access_token_expiry", DEFAULT_ACCESS_S),
         refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
         near=_near(table_in(merged, "near")),
+        methods_off=_switched_off(table_in(merged, "providers")),
     )
 
 
@@ -91,6 +94,13 @@ def _lifetime(table: Mapping[str, Any], key: str, otherwise: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not _SHORTEST_S <= value <= _LONGEST_S:
         raise BadConfigError(f"jwt.{key} is a number of seconds from {_SHORTEST_S} to {_LONGEST_S}")
     return value
+
+
+def _switched_off(table: Mapping[str, Any]) -> frozenset[str]:
+    for name, value in table.items():
+        if not isinstance(value, bool):
+            raise BadConfigError(f"providers.{name} is true or false")
+    return frozenset(name for name, value in table.items() if not value)
 
 
 def _near(table: Mapping[str, Any]) -> NearSettings:

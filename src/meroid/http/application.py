@@ -23,12 +23,14 @@ class HttpSettings:
     Attributes:
         allowed_origins: origins of web pages, exact; none means every one in embedded mode and
             only those on loopback in proxy mode.
+        any_origin: whether every origin may in embedded mode where none is named.
         allowed_hosts: host names of this service beside the loopback ones: in proxy mode it answers to no others,
             and under no others it judges proofs of keys.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
     """
 
     allowed_origins: Sequence[str] = ()
+    any_origin: bool = True
     allowed_hosts: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
 
@@ -57,7 +59,9 @@ class HttpApplication:
         proxies, addresses = Proxies(chosen.trusted_proxies), Addresses(chosen.allowed_hosts)
         self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, addresses, watch=watch)
         strict = guard.trusts_everybody
-        self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
+        self._app = Cors(
+            self._app, origins=chosen.allowed_origins, any_origin=chosen.any_origin and not strict, strict=strict
+        )
         if strict:
             self._app = Hosts(self._app, allowed=chosen.allowed_hosts)
 
