@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nacl.secret import SecretBox
 
+from meroid.auth.dpop import Shown, verify_proof
 from meroid.auth.methods import LoginAttempt, LoginMethod, VerifiedLogin
 from meroid.auth.password import Argon2Cost, PasswordLogin, hash_password
 from meroid.auth.sign_up import DEFAULT_RULES, SignUpRules
@@ -100,6 +101,7 @@ class AuthWorld:
         permissions: Sequence[str] = (),
         code: str | None = None,
         method: str = "user_password",
+        shown: Shown | None = None,
     ) -> TokenPair:
         data: dict[str, object] = {"username": name, "password": password}
         if code is not None:
@@ -111,6 +113,7 @@ class AuthWorld:
             permissions=permissions,
             provider_data=data,
             peer=peer,
+            proof=None if shown is None else verify_proof(shown, at),
         )
         return self.login.log_in(request, at)
 

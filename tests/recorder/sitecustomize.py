@@ -48,9 +48,10 @@ def _watch_secret(module: Any, name: str) -> None:
 def _watch_tokens(module: Any) -> None:
     original = module.SigningKey.sign
 
-    def noting(self: Any, payload: bytes) -> str:
-        token: str = original(self, payload)
-        note(token.encode())
+    def noting(self: Any, payload: bytes, **named: Any) -> str:
+        token: str = original(self, payload, **named)
+        if not named:  # what has another type, such as the feed of revocations, is published
+            note(token.encode())
         return token
 
     module.SigningKey.sign = noting

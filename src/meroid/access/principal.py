@@ -18,6 +18,7 @@ class Principal:
     `subject` is the token's `sub`; `key_id` the root key or token key behind it, `None` in proxy
     mode. `held` is what token and live key record grant together. A bound principal acts in one
     context as one client key. `fresh_login_at` is the time (ms) of the log-in behind the token, `family_id` names that log-in.
+    `proof_key` is the thumbprint of the key that its requests are proved with, if there is one.
     `address` is where the request comes from, empty inside the node. `node_url` is the origin that the token is for,
     `None` for any.
     """
@@ -31,6 +32,7 @@ class Principal:
     fresh_login_at: int | None = None
     family_id: str | None = None
     node_url: str | None = None
+    proof_key: str | None = None
     address: str | None = None
 
     @classmethod

@@ -13,6 +13,7 @@ import structlog
 from meroid.app.recurring import Recurring
 from meroid.app.vaulted import Vaulted
 from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
+from meroid.auth.dpop import WINDOW_MS
 from meroid.auth.methods import LoginMethod
 from meroid.auth.near_wallet import NearNetwork, NearWalletLogin
 from meroid.auth.passkey import PasskeyLogin
@@ -31,6 +32,7 @@ from meroid.http.login_links_api import LoginLinksApi
 from meroid.http.login_page import LoginPageApi
 from meroid.http.mock_api import MockApi
 from meroid.http.peers import is_loopback_name
+from meroid.http.revocations_api import RevocationsApi
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.token_keys_api import TokenKeysApi
 from meroid.http.watch import AuditWatch
@@ -50,6 +52,7 @@ from meroid.service.login_links import LoginLinkService
 from meroid.service.mock_tokens import MockTokenService
 from meroid.service.newcomers import Newcomers
 from meroid.service.proofs import Proofs
+from meroid.service.revocations import RevocationFeed
 from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
@@ -124,6 +127,7 @@ class AuthServices:
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
         self.audit = AuditService(self.store, signing)
+        self.revocations = RevocationFeed(self.store, signing, access_ms=auth.access_s * 1000)
 
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
@@ -135,6 +139,7 @@ class AuthServices:
             *LoginLinksApi(links=self.login_links).endpoints(),
             *LoginPageApi().endpoints(),
             *MockApi(mock=self.mock).endpoints(),
+            *RevocationsApi(feed=self.revocations).endpoints(),
         ]
         return [each if isinstance(each, SocketEndpoint) else self._bounded(each) for each in endpoints]
 
@@ -164,6 +169,7 @@ class AuthServices:
         self.mock.end_if_off(at)
         if self._mock_on:
             _log.warning("mock tokens are on: who knows their secret on this machine gets a token without logging in")
+        self.revocations.note_lifetime()
         return owner.account_id
 
     def housekeeping(self, now: Callable[[], int]) -> Recurring:
@@ -175,6 +181,7 @@ class AuthServices:
         self.tokens.forget_expired(at)
         self.store.write(lambda tx: tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS))
         self.store.write(lambda tx: tx.auth.forget_challenges(expired_before=at - LEEWAY_S * 1000))
+        self.store.write(lambda tx: tx.auth.forget_proofs(expired_before=at - WINDOW_MS))
 
     def settle_logs(self) -> None:
         """Bring every account's key log in line with its records."""

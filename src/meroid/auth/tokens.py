@@ -18,8 +18,10 @@ from meroid.access.permissions import parse_permission
 from meroid.account.audit import AuditHead
 from meroid.account.audit_statement import STATEMENT_TYPE, statement_claims
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
+from meroid.auth.dpop import is_thumbprint
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
 from meroid.auth.node_binding import origin_of
+from meroid.auth.revocations import FEED_LIFETIME_S, Feed, sign_feed
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
 from meroid.keys.public import PublicKey
@@ -77,7 +79,8 @@ class AccessClaims:
     """What an access token says. Times in seconds, as RFC 7519 has them.
 
     `account_id` is set in unbound tokens, `context_id` and `executor` in bound ones. `node_url` is the origin of the
-    node that it is for, if it is for one.
+    node that it is for, if it is for one. `proof_key` is the thumbprint of the key that has to be proved beside the
+    token (`cnf.jkt`, RFC 9449), if there is one.
     """
 
     subject: str
@@ -90,11 +93,12 @@ class AccessClaims:
     context_id: ContextId | None = None
     executor: PublicKey | None = None
     node_url: str | None = None
+    proof_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshClaims:
-    """What a refresh token says; `token_id` is the whole `jti`."""
+    """What a refresh token says; `token_id` is the whole `jti`, `proof_key` as in `AccessClaims`."""
 
     subject: str
     family_id: str
@@ -102,6 +106,7 @@ class RefreshClaims:
     issued_at: int
     expires_at: int
     node_url: str | None = None
+    proof_key: str | None = None
 
 
 def new_id() -> str:
@@ -150,7 +155,22 @@ class TokenIssuer:
         """Say where the audit trail ends; `at` in ms. No token: its type is another."""
         return self._key.state(_encode(statement_claims(self._issuer, head, at)), STATEMENT_TYPE)
 
+    def revocations(
+        self, keys: Mapping[str, int], logins: Mapping[str, int], *, since: int | None, issued_at: int
+    ) -> str:
+        """Sign what has ended; times in seconds."""
+        feed = Feed(
+            issuer=self._issuer,
+            issued_at=issued_at,
+            expires_at=issued_at + FEED_LIFETIME_S,
+            keys=keys,
+            logins=logins,
+            since=since,
+        )
+        return sign_feed(feed, self._key)
+
     def _common(self, token_type: str, claims: AccessClaims | RefreshClaims) -> dict[str, object]:
+        bound = {"cnf": {"jkt": claims.proof_key}} if claims.proof_key is not None else {}
         node = {} if claims.node_url is None else {"node_url": claims.node_url}
         return {
             "iss": self._issuer,
@@ -161,6 +181,7 @@ class TokenIssuer:
             "jti": claims.token_id,
             "token_type": token_type,
             **node,
+            **bound,
         }
 
 
@@ -281,6 +302,7 @@ def _read_access(fields: Mapping[str, object]) -> AccessClaims:
             context_id=None if account is not None else ContextId.parse(_id_text(bound[0])),
             executor=None if account is not None else PublicKey.parse(_id_text(bound[1])),
             node_url=common.node_url,
+            proof_key=common.proof_key,
         )
     except BadIdError:
         raise InvalidTokenError("the token has a malformed id") from None
@@ -298,6 +320,7 @@ def _read_refresh(fields: Mapping[str, object]) -> RefreshClaims:
         issued_at=_time(fields, "iat"),
         expires_at=_time(fields, "exp"),
         node_url=_node_url(fields),
+        proof_key=_proof_key(fields),
     )
 
 
@@ -319,6 +342,17 @@ def _permissions(fields: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(str(parse_permission(text)) for text in texts)
     except InvalidInputError:
         raise InvalidTokenError("the token has an unknown permission") from None
+
+
+def _proof_key(fields: Mapping[str, object]) -> str | None:
+    """A confirmation that can't be read is refused: the token would count as one that everybody may use."""
+    if "cnf" not in fields:
+        return None
+    match fields["cnf"]:
+        case {"jkt": str() as key, **more} if not more and is_thumbprint(key):
+            return key
+        case _:
+            raise InvalidTokenError("the token is bound to a key in a way that is not known here")
 
 
 def _id_text(value: object) -> str:

@@ -6,6 +6,7 @@ places are always written together, under the lock of the token file.
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 
 from meroid.client.address import NodeAddress
 from meroid.client.failures import BadAddressError
@@ -24,6 +25,11 @@ class NodeTokens:
         self._address = address
         self._registry = registry
         self._name = name
+
+    @property
+    def proof_key_path(self) -> Path:
+        """The file of the key that tokens for this node may be bound to, beside the token file."""
+        return self._cache.path.with_suffix(".key")
 
     def load(self) -> TokenPair | None:
         """The newer of both copies; a token file made for another address doesn't count."""

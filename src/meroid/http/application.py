@@ -13,6 +13,7 @@ from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
 from meroid.http.openapi import openapi_endpoint
 from meroid.http.peers import Proxies
+from meroid.http.presented import Addresses
 from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
 from meroid.http.tally import Tally
 from meroid.http.workers import Workers
@@ -26,7 +27,8 @@ class HttpSettings:
         allowed_origins: origins of web pages, exact; none means every one in embedded mode and
             only those on loopback in proxy mode.
         any_origin: whether every origin may in embedded mode where none is named.
-        allowed_hosts: host names beside the loopback ones, in proxy mode.
+        allowed_hosts: host names of this service beside the loopback ones: in proxy mode it answers to no others,
+            and under no others it judges proofs of keys.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Host` are believed.
         node_host: the host that tokens for one node are compared with, in the place of the one that a request names.
     """
@@ -62,8 +64,11 @@ class HttpApplication:
         routes = [*endpoints]
         self.table = RouteTable([*routes, openapi_endpoint(routes)])
         proxies = Proxies(chosen.trusted_proxies, node_host=chosen.node_host)
+        addresses = Addresses(chosen.allowed_hosts)
         self.tally = Tally([each.path for each in self.table.endpoints], tally_folder)
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch, tally=self.tally)
+        self._app: ASGIApp = Dispatcher(
+            self.table, guard, self._workers, clock, proxies, addresses, watch=watch, tally=self.tally
+        )
         strict = guard.trusts_everybody
         self._app = Cors(
             self._app, origins=chosen.allowed_origins, any_origin=chosen.any_origin and not strict, strict=strict

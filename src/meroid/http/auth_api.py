@@ -1,15 +1,18 @@
 """The routes of `/auth/*` and `/admin/*` (`wire/auth.md` §1.3 to §1.5)."""
 
+from dataclasses import replace
 from typing import Final
 
 from meroid import __version__
 from meroid.access.principal import Principal
+from meroid.auth.dpop import Proof, Shown, verify_proof
 from meroid.auth.node_binding import WrongNodeError, check_node
 from meroid.errors import UnauthenticatedError
-from meroid.http.contract import COMING, PROOFS, speaks
+from meroid.http.contract import COMING, POSSESSION, PROOFS, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Watch, bearer_of
 from meroid.http.health_api import Health
+from meroid.http.presented import forwarded_target
 from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
 from meroid.keys.public import PublicKey
@@ -20,7 +23,7 @@ from meroid.service.tokens import TokenPair, TokenService
 from meroid.wire import auth_api as shapes, node_answers as gives
 from meroid.wire.envelope import Envelope
 
-_BEARER: Final = "Bearer "
+_SCHEMES: Final = ("Bearer ", "DPoP ")
 _VALIDATE: Final = "/auth/validate"
 _JWKS_CACHE: Final = "public, max-age=300"
 
@@ -60,57 +63,67 @@ class AuthApi:
     @speaks(
         takes=shapes.TokenBody,
         gives=shapes.TokenPairData,
-        refuses=f"bad_permission account_disabled setup_required wrong_setup_code not_initialised {COMING} {PROOFS}",
+        refuses=f"bad_permission account_disabled setup_required wrong_setup_code not_initialised {COMING} {POSSESSION} {PROOFS}",
     )
     def token(self, request: ApiRequest) -> ApiResponse:
         """Log in."""
         body = request.json(shapes.TokenBody)
-        wanted = LoginRequest(
+        try:
+            return _pair(self._login.log_in(self._wanted(request, body), request.at))
+        except UnauthenticatedError as error:
+            return ApiResponse.refusal(error, Envelope.AUTH, text=f"Authentication failed: {error.reason}")
+
+    def _wanted(self, request: ApiRequest, body: shapes.TokenBody) -> LoginRequest:
+        return LoginRequest(
             auth_method=body.auth_method,
             public_key=body.public_key,
             client_name=body.client_name,
             permissions=body.permissions or (),
             provider_data=body.provider_data,
             peer=request.peer,
+            proof=_proof(request.shown, request.at),
         )
-        try:
-            return _pair(self._login.log_in(wanted, request.at))
-        except UnauthenticatedError as error:
-            return ApiResponse.refusal(error, Envelope.AUTH, text=f"Authentication failed: {error.reason}")
 
     @speaks(
         takes=shapes.RefreshBody,
         gives=shapes.TokenPairData,
-        refuses="invalid_token token_expired token_revoked token_reuse invalid_node",
+        refuses=f"invalid_token token_expired token_revoked token_reuse invalid_node {POSSESSION}",
     )
     def refresh(self, request: ApiRequest) -> ApiResponse:
         """Exchange a refresh token; early is fine."""
         body = request.json(shapes.RefreshBody)
-        peer = request.peer
-        return _pair(
-            self._tokens.refresh(
-                body.access_token, body.refresh_token, request.at, address=peer.address or None, host=peer.node
-            )
-        )
+        address, host = request.peer.address or None, request.peer.node
+        old = (body.access_token, body.refresh_token)
+        return _pair(self._tokens.refresh(*old, request.at, request.shown, address=address, host=host))
 
-    @speaks(takes=shapes.LogoutBody, optional=True, gives=shapes.LoggedOutData, refuses="missing_token invalid_token")
+    @speaks(
+        takes=shapes.LogoutBody,
+        optional=True,
+        gives=shapes.LoggedOutData,
+        refuses=f"missing_token invalid_token {POSSESSION}",
+    )
     def logout(self, request: ApiRequest) -> ApiResponse:
         """End the log-ins behind the bearer and the refresh token; also when they have expired or ended."""
         body = request.json(shapes.LogoutBody) if request.body else shapes.LogoutBody()
         bearer = bearer_of(request.headers.get("authorization"))
-        self._tokens.log_out(bearer, body.refresh_token, request.at, address=request.peer.address or None)
+        address = request.peer.address or None
+        self._tokens.log_out(bearer, body.refresh_token, request.at, request.shown, address=address)
         return _data(shapes.LoggedOutData())
 
-    @speaks(gives=str, refuses="missing_token invalid_token token_expired token_revoked invalid_node")
+    @speaks(gives=str, refuses=f"missing_token invalid_token token_expired token_revoked invalid_node {POSSESSION}")
     def validate(self, request: ApiRequest) -> ApiResponse:
         """Judge the token of a request that a proxy holds; never 400, which nginx takes for a failure."""
         authorization = request.headers.get("authorization", "")
-        if authorization.startswith(_BEARER):
-            bearer = authorization.removeprefix(_BEARER).strip()
+        scheme = next((each for each in _SCHEMES if authorization.startswith(each)), None)
+        asked, proof = request.headers.get("x-forwarded-uri", ""), request.shown.proof
+        if scheme is not None:
+            bearer = authorization.removeprefix(scheme).strip()
         else:
-            bearer = shapes.forwarded_token(request.headers.get("x-forwarded-uri", "")) or ""
+            bearer = shapes.forwarded_field(asked, "token") or ""
+            proof = proof or shapes.forwarded_field(asked, "dpop")
+        target = forwarded_target(request.headers, request.peer, request.shown.target)
         try:
-            principal = self._gate.admit(bearer or None, request.at)
+            principal = self._gate.admit(bearer or None, request.at, Shown(proof=proof, target=target))
             check_node(principal.node_url, request.peer.node)
         except (UnauthenticatedError, WrongNodeError) as error:
             if self._watch is not None:
@@ -156,7 +169,7 @@ class AuthApi:
     @speaks(
         takes=shapes.ClientKeyBody,
         gives=(shapes.TokenPairData, shapes.ServiceTokenData),
-        refuses="bad_permission bad_binding permission_not_held bad_token_name bad_lifetime service_token_mints not_your_identity login_not_fresh unsafe_claim",
+        refuses="bad_permission bad_binding permission_not_held bad_token_name bad_lifetime service_token_mints not_your_identity login_not_fresh unsafe_claim proof_key_shared binding_uncheckable",
     )
     def client_key(self, request: ApiRequest) -> ApiResponse:
         """Mint a token pair or a service token under the caller's key, bound to a context and identity or to nothing."""
@@ -169,9 +182,10 @@ class AuthApi:
             name=body.name or "",
             expires_in_s=body.expires_in,
         )
+        proof = _minting_proof(request, body)
         if wanted.expires_in_s is None:
-            return _pair(self._tokens.mint_client(request.principal, wanted, request.at), request.principal)
-        token = self._tokens.mint_service_token(request.principal, wanted, request.at)
+            return _pair(self._tokens.mint_client(request.principal, wanted, request.at, proof), request.principal)
+        token = self._tokens.mint_service_token(request.principal, wanted, request.at, proof)
         data = shapes.ServiceTokenData(
             access_token=token.access, client_id=token.client_id, expires_at=token.expires_at
         )
@@ -194,6 +208,21 @@ class AuthApi:
         """What this service is."""
         names = [each.name for each in self._login.providers().providers]
         return _data(shapes.IdentityData(version=__version__, providers=names), request.principal)
+
+
+def _proof(shown: Shown, at: int) -> Proof | None:
+    return verify_proof(shown, at) if shown.proof else None
+
+
+def _minting_proof(request: ApiRequest, body: shapes.ClientKeyBody) -> Proof | None:
+    """The proof of the key that minted tokens get.
+
+    It stands in the body. The header's is of the caller's own key, if the caller's token is bound to one; if it
+    isn't, the header's may do.
+    """
+    if body.proof:
+        return _proof(replace(request.shown, proof=body.proof), request.at)
+    return None if request.principal.proof_key is not None else _proof(request.shown, request.at)
 
 
 def _data(value: object, principal: Principal | None = None) -> ApiResponse:

@@ -27,6 +27,7 @@ class Contract:
         gives: type of what a success holds (inside the envelope, unless `bare`), or a tuple as above.
         bare: a success has no envelope.
         media: media type of a success, where it isn't JSON; then it has neither shape nor envelope.
+        unchanged: 304 for who has the same answer already (`If-None-Match`).
         query: fields of the query by name, as JSON Schema.
         asks: the permission that the handler asks for, once it knows the resource.
         refuses: codes of refusals, separated by spaces, beside those that every operation has.
@@ -38,6 +39,7 @@ class Contract:
     gives: object = None
     bare: bool = False
     media: str | None = None
+    unchanged: bool = False
     query: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     asks: str = ""
     refuses: str = ""
@@ -51,6 +53,7 @@ def speaks(
     gives: object = None,
     bare: bool = False,
     media: str | None = None,
+    unchanged: bool = False,
     query: Mapping[str, Mapping[str, Any]] | None = None,
     asks: str = "",
     refuses: str = "",
@@ -63,6 +66,7 @@ def speaks(
         gives=gives,
         bare=bare,
         media=media,
+        unchanged=unchanged,
         query=query or {},
         asks=asks,
         refuses=refuses,
@@ -101,6 +105,9 @@ WRITES: Final = " ".join(
 
 ENTERS: Final = f"identity_bound identity_restored not_let_in peer_refused peer_unreachable bad_peer_answer {WRITES}"
 """Codes of operations that bring a key into a context."""
+
+POSSESSION: Final = "proof_required bad_dpop_proof proof_unjudged"
+"""Codes where a request has to prove a key."""
 
 COMING: Final = " ".join(
     [

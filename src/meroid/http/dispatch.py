@@ -19,8 +19,9 @@ from meroid.clock import Clock
 from meroid.errors import MeroidError
 from meroid.http.body import ClientGoneError, read_body
 from meroid.http.exchange import ApiRequest, ApiResponse
-from meroid.http.guard import Guard, Watch, bearer_of, split_query_token
+from meroid.http.guard import Guard, Watch, bearer_of, split_query
 from meroid.http.peers import Proxies, reached_by
+from meroid.http.presented import Addresses, may_write
 from meroid.http.protection import protective
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
 from meroid.http.tally import NO_ROUTE, Tally
@@ -54,6 +55,7 @@ class Dispatcher:
         workers: Workers,
         clock: Clock,
         proxies: Proxies,
+        addresses: Addresses,
         *,
         watch: Watch | None = None,
         tally: Tally | None = None,
@@ -67,6 +69,7 @@ class Dispatcher:
         self._workers = workers
         self._clock = clock
         self._proxies = proxies
+        self._addresses = addresses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -96,7 +99,7 @@ class Dispatcher:
             route, envelope, guarded = endpoint.path, endpoint.envelope, not isinstance(endpoint.needs, Public)
             body = await read_body(scope, receive, endpoint.body_limit)
             pending = self._pending(scope, match, body)
-            if endpoint.inline:
+            if endpoint.inline and not may_write(pending.request.headers):
                 return route, self._run(endpoint, pending)
             return route, await self._workers.run(lambda: self._run(endpoint, pending))
         except MeroidError as error:
@@ -128,7 +131,7 @@ class Dispatcher:
         request, caller = pending.request, None
         try:
             caller = pending.scope[_CALLER] = self._guard.admit(
-                endpoint.needs, pending.bearer, request.peer, request.at
+                endpoint.needs, pending.bearer, request.peer, request.at, request.shown
             )
             self._guard.authorise(caller, endpoint.needs, request.params)
         except MeroidError as error:
@@ -163,9 +166,10 @@ class Dispatcher:
         client = scope.get("client")
         if self._proxies.says_https(client[0] if client else "", headers):
             scope["scheme"] = "https"
-        query, token = scope["query_string"].decode("latin-1"), None
+        query, token, proof = scope["query_string"].decode("latin-1"), None, None
         if match.endpoint.query_token:
-            query, token = split_query_token(query)
+            query, token = split_query(query, "token")
+            query, proof = split_query(query, "dpop")
         peer = self._proxies.peer(client[0] if client else "", headers, forwarded_for)
         request = ApiRequest(
             method="GET" if scope.get("method") == "HEAD" else scope.get("method", "GET"),
@@ -177,6 +181,7 @@ class Dispatcher:
             peer=peer,
             at=self._clock.now_ms(),
             scheme=reached_by(scope.get("scheme", "http"), headers, trusted=peer.via_proxy),
+            shown=self._addresses.shown(scope, headers, peer, proof),
         )
         return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token), scope=scope)
 

@@ -6,6 +6,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl
 
 from meroid.access.principal import Principal
+from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.auth.first_owner import Peer
 from meroid.errors import MeroidError
 from meroid.http.peers import host_name
@@ -36,6 +37,7 @@ class ApiRequest:
         caller: who asks; nobody on a public route.
         peer: where it comes from.
         at: ms since the epoch, UTC.
+        shown: the proof of the key of its token, and what that has to name.
         scheme: `http` or `https`, as the caller reached the node; a trusted proxy says which.
     """
 
@@ -49,6 +51,7 @@ class ApiRequest:
     at: int
     caller: Principal | None = None
     scheme: str = "http"
+    shown: Shown = NOTHING_SHOWN
 
     @property
     def origin(self) -> str | None:

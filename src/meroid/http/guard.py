@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from meroid.access.decide import Resource
 from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
+from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.auth.first_owner import Peer
 from meroid.auth.node_binding import check_node
 from meroid.errors import MeroidError
@@ -15,11 +16,13 @@ from meroid.http.routes import Needs, Public, Requires
 from meroid.ids import BadIdError
 from meroid.wire.faults import BadPathError
 
+_SCHEMES: Final = frozenset({"bearer", "dpop"})
+
 
 class Gate(Protocol):
     """What the guard asks about callers; `service.gate.Gate` answers it."""
 
-    def admit(self, bearer: str | None, at: int) -> Principal:
+    def admit(self, bearer: str | None, at: int, shown: Shown) -> Principal:
         """The principal behind a token; raises leaves of UnauthenticatedError."""
         ...
 
@@ -49,16 +52,18 @@ class Guard:
         """True in `proxy` mode."""
         return self._own_principal is not None
 
-    def admit(self, needs: Needs, bearer: str | None, peer: Peer, at: int) -> Principal | None:
+    def admit(
+        self, needs: Needs, bearer: str | None, peer: Peer, at: int, shown: Shown = NOTHING_SHOWN
+    ) -> Principal | None:
         """The principal of a request, or nobody on a public route. Blocks: it may read the store.
 
         Raises:
-            UnauthenticatedError: no valid token.
+            UnauthenticatedError: no valid token, or `shown` doesn't prove the key that it is bound to.
             WrongNodeError: a token for another node.
         """
         if isinstance(needs, Public):
             return None
-        principal = self._own_principal() if self._own_principal else self._gate.admit(bearer, at)
+        principal = self._own_principal() if self._own_principal else self._gate.admit(bearer, at, shown)
         check_node(principal.node_url, peer.node)
         return replace(principal, address=peer.address or None)
 
@@ -83,17 +88,17 @@ def _resource(needs: Requires, params: Mapping[str, str]) -> Resource:
 def bearer_of(authorization: str | None, query_token: str | None = None) -> str | None:
     """The token in an `Authorization` header, or else in the query; nothing if there is none.
 
-    The scheme is read in any case (RFC 9110 §11.1).
+    The scheme, `Bearer` or `DPoP`, is read in any case (RFC 9110 §11.1); what the token is bound to says the token.
     """
     scheme, _, token = (authorization or "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    bearer = token.strip() if scheme.lower() in _SCHEMES else ""
     return bearer or query_token or None
 
 
-def split_query_token(query_string: str) -> tuple[str, str | None]:
-    """The query without its `token`, and the token: no log and no handler sees it there."""
-    if "token=" not in query_string:
+def split_query(query_string: str, wanted: str) -> tuple[str, str | None]:
+    """The query without a field, such as `token`, and the field: no log and no handler sees it there."""
+    if f"{wanted}=" not in query_string:
         return query_string, None
     pairs = parse_qsl(query_string, keep_blank_values=True)
-    token = next((value for name, value in pairs if name == "token"), None)
-    return urlencode([(name, value) for name, value in pairs if name != "token"]), token
+    found = next((value for name, value in pairs if name == wanted), None)
+    return urlencode([(name, value) for name, value in pairs if name != wanted]), found

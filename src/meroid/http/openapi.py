@@ -10,7 +10,7 @@ import msgspec
 
 from meroid import __version__
 from meroid.errors import MeroidError
-from meroid.http.contract import Contract, contract_of, speaks
+from meroid.http.contract import POSSESSION, Contract, contract_of, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.routes import Endpoint, Needs, Public, Requires, SignedIn, SocketEndpoint
 from meroid.ids import Id32
@@ -23,9 +23,7 @@ Schema = dict[str, Any]
 
 PATH: Final = "/openapi.json"
 _EVERY: Final = "internal busy store_failed store_closed body_too_large body_too_slow"
-_GUARDED: Final = (
-    "missing_token invalid_token token_expired token_revoked permission_denied outside_binding invalid_node"
-)
+_GUARDED: Final = f"missing_token invalid_token token_expired token_revoked permission_denied outside_binding invalid_node {POSSESSION}"
 _WITH_BODY: Final = "bad_json not_json bad_shape bad_length bad_id bad_public_key"
 _OF_FIELDS: Final = frozenset({"bad_id", "bad_public_key", "bad_alias"})
 _RETRY: Final = frozenset({429, 503})
@@ -173,6 +171,8 @@ def _query_parameters(contract: Contract) -> list[Schema]:
 
 def _responses(endpoint: Endpoint, contract: Contract, schemas: Mapping[Any, Schema]) -> Schema:
     responses: Schema = {"200": _success(endpoint, contract, schemas)}
+    if contract.unchanged:
+        responses["304"] = {"description": "as you have it", "content": {}, "headers": {}}
     for status, codes in sorted(_codes(endpoint, contract).items()):
         responses[str(status)] = _refusal(endpoint, status, codes)
     return responses

@@ -11,6 +11,7 @@ from meroid.access.decide import (
 )
 from meroid.access.permissions import LIST_CONTEXTS, Permission, narrow
 from meroid.access.principal import Principal
+from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.tokens import (
     AccessClaims,
@@ -23,6 +24,7 @@ from meroid.errors import ForbiddenError
 from meroid.service.live import check_live, granted, parsed
 from meroid.service.ports.auth import Standing
 from meroid.service.ports.store import Store
+from meroid.service.possession import Possession
 from meroid.service.signing import SigningKeys
 
 __all__ = [
@@ -69,15 +71,17 @@ class Gate:
     def __init__(self, store: Store, keys: SigningKeys) -> None:
         self._store = store
         self._keys = keys
+        self._possession = Possession(store)
 
-    def admit(self, bearer: str | None, at: int) -> Principal:
-        """The principal of an access token.
+    def admit(self, bearer: str | None, at: int, shown: Shown = NOTHING_SHOWN) -> Principal:
+        """The principal of an access token; `shown` proves the key that the token may be bound to.
 
         Raises:
             MissingTokenError: there is none.
             InvalidTokenError: malformed, not of this service, or its key is gone.
             TokenExpiredError: past its time.
             TokenRevokedError: its key, root key, log-in or membership ended.
+            ProofRequiredError, ProofUnjudgedError, BadProofError: it is bound to a key that isn't proved.
         """
         if not bearer:
             raise MissingTokenError("no token was sent")
@@ -87,7 +91,10 @@ class Gate:
         if standing is None:
             raise InvalidTokenError("the key behind this token isn't here")
         check_live(standing, at)
-        return _principal(claims, standing)
+        principal = _principal(claims, standing)
+        if principal.proof_key is not None:  # for each request anew: a proof is good for one
+            self._possession.check(principal.proof_key, shown, bearer, at)
+        return principal
 
     def authorise(self, principal: Principal, needed: Permission, resource: Resource) -> None:
         """Refuse what the principal may not do.
@@ -113,6 +120,8 @@ def _principal(claims: AccessClaims, standing: Standing) -> Principal:
     account = None if bound_context is not None else standing.root.account_id
     if (claims.context_id, claims.executor, claims.account_id) != (bound_context, bound_executor, account):
         raise InvalidTokenError("the token's binding is not that of its key")
+    if claims.proof_key != standing.family.proof_key:
+        raise InvalidTokenError("the token is not bound to the key of its log-in")
     return Principal(
         subject=claims.subject,
         account_id=standing.root.account_id,
@@ -123,4 +132,5 @@ def _principal(claims: AccessClaims, standing: Standing) -> Principal:
         fresh_login_at=standing.family.logged_in_at,
         family_id=standing.family.family_id,
         node_url=claims.node_url,
+        proof_key=standing.family.proof_key,
     )

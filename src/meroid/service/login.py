@@ -8,6 +8,7 @@ from typing import Final
 from meroid.access.permissions import ADMIN, narrow, parse_permissions
 from meroid.account.audit import Action, Actor, AuditEvent
 from meroid.auth.challenge import Challenge
+from meroid.auth.dpop import Proof
 from meroid.auth.first_owner import Peer, is_direct
 from meroid.auth.methods import Enrolment, LoginAttempt, LoginMethod, VerifiedLogin, WrongCredentialsError
 from meroid.auth.node_binding import origin_of
@@ -23,6 +24,7 @@ from meroid.service.live import check_enabled, parsed
 from meroid.service.newcomers import NOT_AN_OWNERS, Newcomers, asks_to_sign_up, login_code_in
 from meroid.service.ports.auth import RefreshRecord, RootKeyRecord, Standing
 from meroid.service.ports.store import Store, Transaction
+from meroid.service.possession import bind
 from meroid.service.proofs import Claim, Proofs, UnsupportedMethodError, failures_of
 from meroid.service.tokens import TokenPair, TokenService
 
@@ -67,7 +69,10 @@ class OwnerExistsError(ConflictError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginRequest:
-    """A log-in as it came in; `permissions` asks for less than the key has, empty for all of it."""
+    """A log-in as it came in; `permissions` asks for less than the key has, empty for all of it.
+
+    `proof`, if there is one, has the key that the tokens are to be bound to.
+    """
 
     auth_method: str
     public_key: str
@@ -75,6 +80,7 @@ class LoginRequest:
     permissions: Sequence[str]
     provider_data: Mapping[str, object]
     peer: Peer
+    proof: Proof | None = None
 
     def __repr__(self) -> str:  # provider_data holds a password
         return f"LoginRequest(auth_method={self.auth_method!r})"
@@ -110,7 +116,7 @@ class OfferedChallenge:
 
 @dataclass(slots=True, kw_only=True)
 class _Opening:
-    """A claim with the permissions that its log-in asks for (`None` for all) and the node that its tokens are for.
+    """A claim with the permissions that its log-in asks for (`None` for all), and what its tokens are bound to.
 
     `recorded`: its failure is.
     """
@@ -118,6 +124,7 @@ class _Opening:
     claim: Claim
     narrowed_to: tuple[str, ...] | None
     node_url: str | None
+    proof: Proof | None
     address: str | None
     recorded: bool = False
 
@@ -167,6 +174,7 @@ class LoginService:
             WrongCredentialsError: the proof opens nothing here.
             AccountDisabledError: the proof holds, and its account is disabled.
             SetupRequiredError, WrongSetupCodeError: the node is empty, and this caller may not claim it.
+            ProofKeySharedError, BadProofError: the proof's key or the proof was used for something else.
             UnavailableError: what the method has to ask gives no answer.
         """
         opening = None
@@ -187,6 +195,7 @@ class LoginService:
             claim=self._proofs.read(attempt, request.peer, at),
             narrowed_to=tuple(str(each) for each in asked) or None,
             node_url=origin_of(request.client_name) if self._bind_to_node else None,
+            proof=request.proof,
             address=request.peer.address or None,
         )
 
@@ -385,7 +394,14 @@ class LoginService:
         narrowed = opening.narrowed_to
         if narrowed is not None:
             narrowed = tuple(str(each) for each in narrow(parsed(root.permissions), parsed(narrowed)))
-        first = self._tokens.open_family(tx, root.key_id, narrowed_to=narrowed, logged_in_at=at, at=at)
+        first = self._tokens.open_family(
+            tx,
+            root.key_id,
+            narrowed_to=narrowed,
+            logged_in_at=at,
+            proof_key=bind(tx, opening.proof, None, at),
+            at=at,
+        )
         standing = tx.auth.standing(root.key_id, first.family_id)
         if standing is None:
             raise NotInitialisedError("the log-in can't be read back")

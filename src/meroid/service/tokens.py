@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 from meroid.access.principal import Principal
 from meroid.account.audit import Action, Actor, AuditEvent, detail
+from meroid.auth.dpop import NOTHING_SHOWN, Proof, Shown, check_key, verify_proof
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.node_binding import check_node
-from meroid.auth.refresh import Ended, Exchange, Expired, Presented, Repeat, Reused, decide_refresh
+from meroid.auth.refresh import Ended, Exchange, Expired, Keep, Presented, Repeat, Reused, decide_refresh
 from meroid.auth.tokens import (
     ACCESS_LIFETIME_MS,
     REFRESH_LIFETIME_MS,
@@ -35,6 +36,7 @@ from meroid.service.ports.auth import (
     TokenKeyRecord,
 )
 from meroid.service.ports.store import Store, Transaction
+from meroid.service.possession import bind, spend
 from meroid.service.revoking import revoke_key
 from meroid.service.signing import SigningKeys
 
@@ -113,11 +115,23 @@ class TokenService:
         return key_set(self._keys.published(at))
 
     def open_family(
-        self, tx: Transaction, key_id: str, *, narrowed_to: tuple[str, ...] | None, logged_in_at: int | None, at: int
+        self,
+        tx: Transaction,
+        key_id: str,
+        *,
+        narrowed_to: tuple[str, ...] | None,
+        logged_in_at: int | None,
+        proof_key: str | None = None,
+        at: int,
     ) -> RefreshRecord:
         """Start the tokens of one log-in or minting, within the caller's transaction."""
         family = FamilyRecord(
-            family_id=new_id(), key_id=key_id, narrowed_to=narrowed_to, logged_in_at=logged_in_at, created_at=at
+            family_id=new_id(),
+            key_id=key_id,
+            narrowed_to=narrowed_to,
+            logged_in_at=logged_in_at,
+            created_at=at,
+            proof_key=proof_key,
         )
         first = self._refresh_record(family.family_id, at)
         tx.auth.open_family(family, first)
@@ -132,11 +146,19 @@ class TokenService:
         )
 
     def refresh(
-        self, access: str, refresh: str, at: int, *, address: str | None = None, host: str | None = None
+        self,
+        access: str,
+        refresh: str,
+        at: int,
+        shown: Shown = NOTHING_SHOWN,
+        *,
+        address: str | None = None,
+        host: str | None = None,
     ) -> TokenPair:
         """Exchange a refresh token; early is fine, and so is a repetition after a lost answer. `address`: where it comes from.
 
-        `host` is the one that it was sent to.
+        `host` is the one that it was sent to. A pair that is bound to a key answers only a proof of it; without one,
+        nothing happens to the log-in.
 
         Raises:
             WrongNodeError: the refresh token is for another node.
@@ -144,34 +166,47 @@ class TokenService:
             TokenExpiredError: the refresh token is past its time.
             TokenRevokedError: key or log-in ended.
             TokenReuseError: two parties hold the token; this log-in was ended just now.
+            ProofRequiredError, ProofUnjudgedError, BadProofError: the key isn't proved.
         """
         old, presented = self._keys.access(access, at), self._keys.refresh(refresh, at)
         if (old.subject, old.family_id) != (presented.subject, presented.family_id):
             raise InvalidTokenError("access and refresh token come from different log-ins")
         check_node(presented.node_url, host)
-        outcome = self._store.write(lambda tx: self._exchange(tx, presented, at, address))
+        if old.proof_key != presented.proof_key:
+            raise InvalidTokenError("access and refresh token are bound to different keys")
+        proof = _prove(presented, shown, at)
+
+        def work(tx: Transaction) -> tuple[Standing, RefreshRecord] | Reused:
+            if proof is not None:
+                spend(tx, proof, at)
+            return self._exchange(tx, presented, at, address)
+
+        outcome = self._store.write(work)
         if isinstance(outcome, Reused):
             raise TokenReuseError("this refresh token was used before, and its successor too")
         standing, successor = outcome
         return self.pair(standing, successor, at, node_url=presented.node_url)
 
-    def mint_client(self, principal: Principal, wanted: WantedKey, at: int) -> TokenPair:
-        """Mint a pair under the caller's root key; with context and identity, bound to them.
+    def mint_client(self, principal: Principal, wanted: WantedKey, at: int, proof: Proof | None = None) -> TokenPair:
+        """Mint a pair under the caller's root key; with context and identity, bound to them; with a proof, to its key.
 
         Raises:
             MeroidError: as `draft_key` says.
             BindingUncheckableError: this service can't know whose the identity is.
             NotYourIdentityError: the identity isn't a client key of the caller's account in that context.
             ForbiddenError: the identity is no member there (the leaf says since when), or a service token asks.
+            ProofKeySharedError, BadProofError: the proof's key or the proof was used for something else.
         """
-        standing, first = self._mint(principal, wanted, at)
+        standing, first = self._mint(principal, wanted, proof, at)
         return self.pair(standing, first, at, node_url=_node_of(standing))
 
-    def mint_service_token(self, principal: Principal, wanted: WantedKey, at: int) -> ServiceToken:
+    def mint_service_token(
+        self, principal: Principal, wanted: WantedKey, at: int, proof: Proof | None = None
+    ) -> ServiceToken:
         """Mint one access token that lives for `expires_in_s`, without a refresh token; raises as `mint_client`."""
         if wanted.expires_in_s is None:
             raise BadLifetimeError("a service token needs an end")
-        standing, _ = self._mint(principal, wanted, at)
+        standing, _ = self._mint(principal, wanted, proof, at)
         claims = replace(self._access_claims(standing, at), node_url=_node_of(standing))
         access = self._keys.issuer(at).access(claims)
         return ServiceToken(access=access, client_id=claims.subject, expires_at=claims.expires_at)
@@ -188,7 +223,15 @@ class TokenService:
 
         return self._store.write(work)
 
-    def log_out(self, access: str | None, refresh: str | None, at: int, *, address: str | None = None) -> None:
+    def log_out(
+        self,
+        access: str | None,
+        refresh: str | None,
+        at: int,
+        shown: Shown = NOTHING_SHOWN,
+        *,
+        address: str | None = None,
+    ) -> None:
         """End the log-ins behind these tokens, expired ones too; what has ended already stays so.
 
         A minted key ends with its token.
@@ -196,14 +239,18 @@ class TokenService:
         Raises:
             MissingTokenError: there is neither.
             InvalidTokenError: one of them is no good; then nothing ends.
+            ProofRequiredError, ProofUnjudgedError, BadProofError: one is bound to a key that isn't proved; likewise.
         """
         ended: list[AccessClaims | RefreshClaims] = [] if not access else [self._keys.access(access, at)]
         if refresh:
             ended.append(self._keys.refresh(refresh, at))
         if not ended:
             raise MissingTokenError("no token was sent")
+        proofs = {proof.digest: proof for each in ended if (proof := _prove(each, shown, at)) is not None}
 
         def work(tx: Transaction) -> None:
+            for proof in proofs.values():
+                spend(tx, proof, at)
             for each in ended:
                 standing = tx.auth.standing(each.subject, each.family_id)
                 going = tx.auth.revoke_family(each.family_id, at=at)
@@ -247,6 +294,10 @@ class TokenService:
                     tx.audit.append(event)
                     return standing, successor
                 return self._exchange(tx, presented, at, address)  # another worker was first: its successor is ours
+            case Keep():
+                repeated = replace(event, details={"repeated": "true"})
+                tx.audit.append_bounded(f"repeat:{presented.subject}", repeated)
+                return standing, record
             case Repeat() if before is not None:
                 repeated = replace(event, details={"repeated": "true"})
                 tx.audit.append_bounded(f"repeat:{presented.subject}", repeated)
@@ -269,20 +320,24 @@ class TokenService:
         if self._check_member is not None:
             self._check_member(context_id, identity)
 
-    def _mint(self, principal: Principal, wanted: WantedKey, at: int) -> tuple[Standing, RefreshRecord]:
+    def _mint(
+        self, principal: Principal, wanted: WantedKey, proof: Proof | None, at: int
+    ) -> tuple[Standing, RefreshRecord]:
         record = draft_key(principal, wanted, at)
         if record.context_id is not None and record.executor is not None:
             self._check_binding(principal, record.context_id, record.executor)
-        return self._store.write(lambda tx: self._add_client(tx, record, actor_of(principal), at))
+        by = actor_of(principal)
+        return self._store.write(lambda tx: self._add_client(tx, record, proof, by, at))
 
     def _add_client(
-        self, tx: Transaction, record: TokenKeyRecord, by: Actor, at: int
+        self, tx: Transaction, record: TokenKeyRecord, proof: Proof | None, by: Actor, at: int
     ) -> tuple[Standing, RefreshRecord]:
         root = _root_above(tx, record.root_key_id)
         check_enabled(tx, root.account_id)
         client = replace(record, root_key_id=root.key_id)
+        proof_key = bind(tx, proof, record.context_id, at)
         tx.auth.add_token_key(client)
-        first = self.open_family(tx, client.client_id, narrowed_to=None, logged_in_at=None, at=at)
+        first = self.open_family(tx, client.client_id, narrowed_to=None, logged_in_at=None, proof_key=proof_key, at=at)
         standing = tx.auth.standing(client.client_id, first.family_id)
         if standing is None:
             raise InvalidTokenError("the new key can't be read back")
@@ -306,6 +361,7 @@ class TokenService:
             account_id=None if bound else standing.root.account_id,
             context_id=client.context_id if client is not None else None,
             executor=client.executor if client is not None else None,
+            proof_key=standing.family.proof_key,
         )
 
     def _refresh_record(self, family_id: str, at: int) -> RefreshRecord:
@@ -325,12 +381,24 @@ def _refresh_claims(standing: Standing, record: RefreshRecord) -> RefreshClaims:
         token_id=record.jti,
         issued_at=record.issued_at // 1000,
         expires_at=record.expires_at // 1000,
+        proof_key=standing.family.proof_key,
     )
+
+
+def _prove(claims: AccessClaims | RefreshClaims, shown: Shown, at: int) -> Proof | None:
+    """The proof of the key that a token is bound to; nothing for one that is bound to none."""
+    if claims.proof_key is None:
+        return None
+    proof = verify_proof(shown, at)
+    check_key(proof, claims.proof_key)
+    return proof
 
 
 def _presented(standing: Standing, record: RefreshRecord, successor: RefreshRecord | None) -> Presented:
     return Presented(
         family_revoked=standing.family.revoked_at is not None,
+        first=record.issued_at == standing.family.created_at,
+        issued_at=record.issued_at,
         expires_at=record.expires_at,
         exchanged_at=record.exchanged_at,
         successor_used=successor is not None and successor.exchanged_at is not None,

@@ -11,11 +11,11 @@ from meroid.store.permissions import parse_permissions, permissions_text
 from meroid.store.repository import Repository
 
 _ADD_FAMILY = """
-INSERT INTO families (family_id, key_id, narrowed_to, logged_in_at, created_at, revoked_at)
-VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO families (family_id, key_id, narrowed_to, logged_in_at, created_at, revoked_at, proof_key)
+VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _FAMILY = """
-SELECT family_id, key_id, narrowed_to, logged_in_at, created_at, revoked_at FROM families
+SELECT family_id, key_id, narrowed_to, logged_in_at, created_at, revoked_at, proof_key FROM families
 WHERE family_id = ?
 """
 _REVOKE_FAMILY = "UPDATE families SET revoked_at = ? WHERE family_id = ? AND revoked_at IS NULL"
@@ -31,7 +31,7 @@ UPDATE families SET revoked_at = ? WHERE revoked_at IS NULL AND key_id IN (
 """
 # A family's key is a root key, or a token key with a root key above it.
 _STANDING = """
-SELECT f.family_id, f.key_id, f.narrowed_to, f.logged_in_at, f.created_at, f.revoked_at,
+SELECT f.family_id, f.key_id, f.narrowed_to, f.logged_in_at, f.created_at, f.revoked_at, f.proof_key,
   r.key_id, r.account_id, r.method, r.identifier, r.verifier, r.permissions, r.created_at, r.last_used_at,
   r.revoked_at, r.changed_at,
   t.client_id, t.root_key_id, t.account_id, t.name, t.permissions, t.context_id, t.executor, t.node_url,
@@ -41,7 +41,7 @@ LEFT JOIN token_keys t ON t.client_id = f.key_id
 JOIN root_keys r ON r.key_id = COALESCE(t.root_key_id, f.key_id)
 WHERE f.family_id = ? AND f.key_id = ?
 """
-_FAMILY_END, _ROOT_END = 6, 16
+_FAMILY_END, _ROOT_END = 7, 17
 _ADD_REFRESH = """
 INSERT INTO refresh_tokens (jti, family_id, issued_at, expires_at, successor, exchanged_at)
 VALUES (?, ?, ?, ?, ?, ?)
@@ -86,6 +86,7 @@ class SqlLogins(Repository):
                 family.logged_in_at,
                 family.created_at,
                 family.revoked_at,
+                family.proof_key,
             ),
         )
         self._add_refresh(first)
@@ -201,4 +202,5 @@ def _family(row: tuple[Any, ...]) -> FamilyRecord:
         logged_in_at=row[3],
         created_at=row[4],
         revoked_at=row[5],
+        proof_key=row[6],
     )

@@ -249,6 +249,7 @@ root_keys = _table(
         postgresql_where=text("revoked_at IS NULL"),
     ),
     Index("ix_root_keys_account_id", "account_id"),
+    Index("ix_root_keys_revoked_at", "revoked_at"),
     numbered=True,
 )
 
@@ -273,6 +274,7 @@ token_keys = _table(
     Index("ix_token_keys_root_key_id", "root_key_id"),
     Index("ix_token_keys_executor", "executor"),
     Index("ix_token_keys_expires_at", "expires_at"),
+    Index("ix_token_keys_revoked_at", "revoked_at"),
     numbered=True,
 )
 
@@ -285,8 +287,11 @@ families = _keyed(
     _whole("logged_in_at", "when somebody proved a root key, ms; empty for minted tokens", nullable=True),
     _whole("created_at", "when it began, ms"),
     _whole("revoked_at", "when it was revoked, ms; empty while it lives", nullable=True),
+    _text("proof_key", "thumbprint (RFC 7638) of the key that its tokens are bound to; may be empty", nullable=True),
     PrimaryKeyConstraint("family_id"),
     Index("ix_families_key_id", "key_id"),
+    Index("ix_families_proof_key", "proof_key"),
+    Index("ix_families_revoked_at", "revoked_at"),
 )
 
 refresh_tokens = _keyed(
@@ -380,6 +385,15 @@ sign_ups = _table(
     Index("ix_sign_ups_address_created_at", "address", "created_at"),
     Index("ix_sign_ups_created_at", "created_at"),
     numbered=True,
+)
+
+used_proofs = _keyed(
+    "used_proofs",
+    "proofs of keys that somebody has shown (DPoP), until their time alone refuses them",
+    _blob("digest", "digest of key and id of the proof, 32 bytes"),
+    _whole("expires_at", "when it ends, ms"),
+    PrimaryKeyConstraint("digest"),
+    Index("ix_used_proofs_expires_at", "expires_at"),
 )
 
 setup_code = _table(

@@ -49,7 +49,8 @@ class LogoutBody(msgspec.Struct, frozen=True, kw_only=True):
 class ClientKeyBody(msgspec.Struct, frozen=True, kw_only=True):
     """`POST /admin/client-key`; context and identity come together or not at all.
 
-    With `expires_in` (seconds) it is a service token: one access token that lives as long.
+    With `expires_in` (seconds) it is a service token: one access token that lives as long. `proof` is a DPoP proof
+    for this request of the key that the minted tokens are to be bound to.
     """
 
     context_id: OptionalText | None = None
@@ -58,6 +59,7 @@ class ClientKeyBody(msgspec.Struct, frozen=True, kw_only=True):
     target_node_url: OptionalText | None = None
     name: OptionalText | None = None
     expires_in: Natural | None = None
+    proof: OptionalText | None = None
 
 
 class RevokeBody(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,16 +145,16 @@ def permission_header(permissions: Iterable[str]) -> str:
     return ",".join(permissions)
 
 
-def forwarded_token(forwarded_uri: str) -> str | None:
-    """The token in an `X-Forwarded-Uri`, as `wire/auth.md` §1.4 finds it.
+def forwarded_field(forwarded_uri: str, name: str) -> str | None:
+    """A field of the query in an `X-Forwarded-Uri`, as `wire/auth.md` §1.4 finds the token.
 
     Text between the first and the second `?`, split at `&`, the first part that begins with
     `token=`, taken as it stands.
     """
     parts = forwarded_uri.split("?")
     query = parts[1] if len(parts) > 1 else ""
-    found = next((part for part in query.split("&") if part.startswith("token=")), "")
-    return found.removeprefix("token=") or None
+    found = next((part for part in query.split("&") if part.startswith(f"{name}=")), "")
+    return found.removeprefix(f"{name}=") or None
 
 
 def validation_text(code: str, reason: str) -> str:

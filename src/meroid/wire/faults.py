@@ -38,6 +38,10 @@ EXPOSED_HEADERS: Final = (
 _REASONS: Final = frozenset({"missing_token", "token_expired", "invalid_token", "token_revoked", "invalid_node"})
 
 
+_PROOF_CODES: Final = frozenset({"bad_dpop_proof", "proof_required", "proof_unjudged"})
+_PROOF_CHALLENGE: Final = 'DPoP error="invalid_dpop_proof", algs="EdDSA ES256"'  # RFC 9449 §7.1
+
+
 class NoSuchPathError(NotFoundError):
     """No route has this path; trailing slashes count."""
 
@@ -115,7 +119,9 @@ def headers_of(error: MeroidError, *, guarded: bool) -> list[tuple[str, str]]:
     reason = _auth_reason(error)
     if reason and (guarded or reason == "invalid_node"):
         headers.append((REASON_HEADER, reason))
-    if isinstance(error, UnauthenticatedError) and guarded:
+    if error.code in _PROOF_CODES:
+        headers.append(("WWW-Authenticate", _PROOF_CHALLENGE))
+    elif isinstance(error, UnauthenticatedError) and guarded:
         headers.append(("WWW-Authenticate", "Bearer"))
     if isinstance(error, ThrottledError):
         headers.append(("Retry-After", str(max(1, error.retry_after_s))))
@@ -127,8 +133,11 @@ def headers_of(error: MeroidError, *, guarded: bool) -> list[tuple[str, str]]:
 
 
 def _auth_reason(error: MeroidError) -> str | None:
-    """The value of `X-Auth-Error`: clients know five of them, and `permission_denied` beside."""
-    if error.code in _REASONS:
+    """The value of `X-Auth-Error`: clients know five of them, and `permission_denied` beside.
+
+    A missing proof has its own: `invalid_token` would make a client throw a good token away.
+    """
+    if error.code in _REASONS or error.code in _PROOF_CODES:
         return error.code
     if isinstance(error, UnauthenticatedError):
         return "invalid_token"

@@ -11,6 +11,7 @@ from meroid.auth.refresh import (
     Ended,
     Exchange,
     Expired,
+    Keep,
     Presented,
     Repeat,
     Reused,
@@ -19,13 +20,25 @@ from meroid.auth.refresh import (
 )
 
 NOW = 1_000_000_000
-FRESH = Presented(family_revoked=False, expires_at=NOW + 10**9, exchanged_at=None, successor_used=False)
+FRESH = Presented(
+    family_revoked=False,
+    first=True,
+    issued_at=NOW,
+    expires_at=NOW + 10**9,
+    exchanged_at=None,
+    successor_used=False,
+)
+LATER = replace(FRESH, first=False)
 
 
 @pytest.mark.parametrize(
     ("presented", "verdict"),
     [
         (FRESH, Exchange()),
+        (LATER, Keep()),
+        (replace(LATER, issued_at=NOW - REPEAT_WINDOW_MS), Keep()),
+        (replace(LATER, issued_at=NOW - REPEAT_WINDOW_MS - 1), Exchange()),
+        (replace(LATER, issued_at=NOW + 5), Keep()),
         (replace(FRESH, exchanged_at=NOW - REPEAT_WINDOW_MS), Repeat()),
         (replace(FRESH, exchanged_at=NOW - REPEAT_WINDOW_MS, successor_used=True), Repeat()),
         (replace(FRESH, exchanged_at=NOW - REPEAT_WINDOW_MS - 1), Repeat()),
@@ -42,6 +55,7 @@ def test_each_case_has_its_verdict(presented: Presented, verdict: Verdict) -> No
 
 @dataclass
 class _Token:
+    issued_at: int
     exchanged_at: int | None = None
     successor: int | None = None
 
@@ -52,7 +66,7 @@ class RefreshMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
-        self.tokens = [_Token()]
+        self.tokens = [_Token(NOW)]
         self.held = 0
         self.revoked = False
         self.thief_came = False
@@ -63,6 +77,8 @@ class RefreshMachine(RuleBasedStateMachine):
         verdict = decide_refresh(
             Presented(
                 family_revoked=self.revoked,
+                first=index == 0,
+                issued_at=token.issued_at,
                 expires_at=NOW + 10**12,
                 exchanged_at=token.exchanged_at,
                 successor_used=successor is not None and successor.exchanged_at is not None,
@@ -71,7 +87,7 @@ class RefreshMachine(RuleBasedStateMachine):
         )
         if verdict == Exchange():
             token.successor, token.exchanged_at = len(self.tokens), self.now
-            self.tokens.append(_Token())
+            self.tokens.append(_Token(self.now))
         elif verdict == Reused():
             self.revoked = True
         return verdict
@@ -84,9 +100,9 @@ class RefreshMachine(RuleBasedStateMachine):
     @rule(lost=st.booleans())
     def the_client_refreshes(self, lost: bool) -> None:  # noqa: FBT001
         verdict = self.present(self.held)
-        assert verdict in {Exchange(), Repeat()}, "an honest client is never logged out"
+        assert verdict in {Exchange(), Keep(), Repeat()}, "an honest client is never logged out"
         successor = self.tokens[self.held].successor
-        if not lost:
+        if not lost and verdict != Keep():
             assert successor is not None
             self.held = successor
 

@@ -465,6 +465,7 @@ def test_log_in_who_am_i_log_out(server: WireServer, run: Meroctl, home: Path) -
         "account_id": FOUNDER,
         "permissions": ["admin", "keys"],
         "expires_at": 4_000_000_000,
+        "bound_to_key": None,
     }
     assert "2096-10-02T07:06:40Z" in run("--node", "n1", "whoami").out
 

@@ -14,6 +14,7 @@ from tests.servers import Running, running
 from meroid.access.decide import Resource
 from meroid.access.permissions import ADMIN, EXECUTE, LIST_CONTEXTS, Permission, any_covers
 from meroid.access.principal import Principal
+from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.clock import SystemClock
 from meroid.errors import ConflictError, ForbiddenError, NotFoundError, ThrottledError, UnauthenticatedError
 from meroid.http.application import HttpApplication, HttpSettings
@@ -40,7 +41,7 @@ class DeniedError(ForbiddenError):
 class FixedGate:
     """Three tokens, as the real gate would judge them."""
 
-    def admit(self, bearer: str | None, at: int) -> Principal:
+    def admit(self, bearer: str | None, at: int, shown: Shown = NOTHING_SHOWN) -> Principal:
         held: dict[str, tuple[Permission, ...]] = {"admin": (ADMIN,), "lister": (LIST_CONTEXTS,), "doer": (EXECUTE,)}
         if bearer is None:
             raise TokenProblemError("missing_token")

@@ -7,7 +7,7 @@ from tests.unit.http.conftest import Serve
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from websockets.sync.client import connect
 
-from meroid.http.guard import bearer_of, split_query_token
+from meroid.http.guard import bearer_of, split_query
 
 ID = "11111111111111111111111111111111"
 
@@ -129,6 +129,6 @@ def test_bearer_tokens_are_read_from_the_header_first() -> None:
 
 
 def test_the_token_is_taken_out_of_the_query() -> None:
-    assert split_query_token("a=1&token=x.y&b=%20") == ("a=1&b=+", "x.y")
-    assert split_query_token("mytoken=5") == ("mytoken=5", None)
-    assert split_query_token("") == ("", None)
+    assert split_query("a=1&token=x.y&b=%20", "token") == ("a=1&b=+", "x.y")
+    assert split_query("mytoken=5", "token") == ("mytoken=5", None)
+    assert split_query("", "token") == ("", None)

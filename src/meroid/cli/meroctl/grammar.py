@@ -247,6 +247,9 @@ def _add_login(commands: Commands) -> None:
     login.add_argument("--password-file", metavar="FILE", help="file with the password, or - for standard input")
     login.add_argument("--setup-code-file", metavar="FILE", help="file with the node's set-up code")
     add_coming(login)
+    login.add_argument(
+        "--dpop", action="store_true", help="bind the tokens to a key in a file of its own: alone they open nothing"
+    )
     add_other_keys(login.add_mutually_exclusive_group())
     login.add_argument("--account", metavar="ID", help="with words that a recovery put in the place of others")
     _command(commands, "logout", "sign_in:logout", "end this log-in on the node, and forget its tokens")

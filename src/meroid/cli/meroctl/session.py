@@ -78,7 +78,10 @@ class Session:
     @cached_property
     def routes(self) -> NodeRoutes:
         """The routes of the chosen node."""
-        return NodeRoutes(NodeClient(self.target.url, tokens=self.tokens))
+        from meroid.client.proof_key import ProofKeyFile  # noqa: PLC0415 - loaded with the client anyway
+
+        key = ProofKeyFile(self.kept_tokens.proof_key_path)
+        return NodeRoutes(NodeClient(self.target.url, tokens=self.tokens, proof_key=key))
 
     # --- names
 

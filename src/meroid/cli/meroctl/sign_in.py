@@ -26,6 +26,8 @@ def login(session: Session) -> None:
         raise BadArgumentError(
             f"{VARIABLE} is set, and would be sent in the place of this log-in's tokens", next_step=f"unset {VARIABLE}"
         )
+    if args.dpop:
+        session.routes.client.bind_log_ins()
     if any((args.near_key_file, args.phrase, args.phrase_file, args.pkcs11)):
         _login_with_key(session)
         return
@@ -137,13 +139,14 @@ def whoami(session: Session) -> None:
         "account_id": claims.get("account_id"),
         "permissions": permissions,
         "expires_at": tokens.expires_at if tokens is not None else None,
+        "bound_to_key": cnf.get("jkt") if isinstance(cnf := claims.get("cnf"), dict) else None,
     }
     rows = [[name, _shown(value)] for name, value in zip(_WHO, facts.values(), strict=True) if value is not None]
     session.output.answer(facts, Table(["Signed In", "Value"], rows))
 
 
 _NO_TOKEN_OF_MINE = 401
-_WHO = ("Node", "Name", "User", "Account", "Permissions", "Expires")
+_WHO = ("Node", "Name", "User", "Account", "Permissions", "Expires", "Bound to Key")
 
 
 def _shown(value: object) -> str:

@@ -64,7 +64,8 @@ class FamilyRecord:
     """One log-in or minting, with all tokens that refreshing it ever gave.
 
     `key_id` is a root key's or a token key's id. `narrowed_to` holds the permissions that were
-    asked for, `None` where nothing was asked. `logged_in_at` is `None` for minted tokens.
+    asked for, `None` where nothing was asked. `logged_in_at` is `None` for minted tokens. `proof_key` is
+    the RFC 7638 thumbprint of the key that its tokens are bound to, or nothing.
     """
 
     family_id: str
@@ -73,6 +74,7 @@ class FamilyRecord:
     logged_in_at: int | None
     created_at: int
     revoked_at: int | None = None
+    proof_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +110,15 @@ class Standing:
     family: FamilyRecord
     root: RootKeyRecord
     client: TokenKeyRecord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of a log-in or of a key; `ended_at` in ms, `subject` is the token's `sub`, `family_id` empty for a whole key."""
+
+    subject: str
+    family_id: str | None
+    ended_at: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,6 +315,29 @@ class AuthRecords(Protocol):
     def is_challenge_used(self, nonce: bytes) -> bool: ...
     def forget_challenges(self, *, expired_before: int) -> int:
         """Forget used challenges that ended before that time; how many they were."""
+        ...
+
+    # Proofs of keys
+
+    def use_proof(self, digest: bytes, *, expires_at: int) -> bool:
+        """Note that a proof was used; false if it was before (then nothing changes)."""
+        ...
+
+    def forget_proofs(self, *, expired_before: int) -> int:
+        """Forget used proofs that ended before that time; how many they were."""
+        ...
+
+    def contexts_of_proof_key(self, proof_key: str) -> Sequence[ContextId | None]:
+        """What the tokens of a key are bound to, each once; `None` stands for unbound ones. Ended log-ins count."""
+        ...
+
+    # Endings
+
+    def endings(self, *, since: int, at: int) -> Sequence[Ending]:
+        """What ended at or after `since`, and earlier if a service token of it would live beyond `at`; by time.
+
+        By indexes, so it costs as much as it finds.
+        """
         ...
 
     # Set-up code and settings

@@ -1,0 +1,108 @@
+"""The feed of revocations: what has ended of the tokens that may still be alive, as a short-lived signed list.
+
+A JWS of type `revocations+jwt`, so it never counts as a token. Claims: `iss`, `iat`, `exp`; `keys` maps a token's
+`sub` to when that key ended, `logins` maps the part of a token's `jti` before the dot to when that log-in ended
+(Unix seconds, whole minutes); `since` where earlier endings are left out.
+"""
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_object
+from meroid.keys.public import BadSignatureError, verify_signature
+
+FEED_TYPE: Final = "revocations+jwt"
+FEED_LIFETIME_S: Final = 120
+FEED_STEP_S: Final = 10
+"""How long the same text is signed for, if nothing ends meanwhile: so answers can be cached."""
+_MINUTE_S: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """What has ended; times in seconds. `since` is set where earlier endings are left out."""
+
+    issuer: str
+    issued_at: int
+    expires_at: int
+    keys: Mapping[str, int]
+    logins: Mapping[str, int]
+    since: int | None = None
+
+    def ends(self, subject: str, family_id: str) -> bool:
+        """True if a token of this `sub` and log-in has ended."""
+        return subject in self.keys or family_id in self.logins
+
+
+def whole_minute(ms: int) -> int:
+    """A time as the feed shows it, seconds: whoever compares two entries learns no order within the minute."""
+    return ms // 1000 // _MINUTE_S * _MINUTE_S
+
+
+def sign_feed(feed: Feed, key: SigningKey) -> str:
+    """The feed as a compact JWS; the same feed gives the same text."""
+    claims: dict[str, object] = {
+        "iss": feed.issuer,
+        "iat": feed.issued_at,
+        "exp": feed.expires_at,
+        "keys": dict(sorted(feed.keys.items())),
+        "logins": dict(sorted(feed.logins.items())),
+    }
+    if feed.since is not None:
+        claims["since"] = feed.since
+    return key.state(json.dumps(claims, separators=(",", ":")).encode("ascii"), FEED_TYPE)
+
+
+def read_feed(text: str, keys: Mapping[str, VerifyingKey], *, issuer: str) -> Feed:
+    """A feed that one of these keys signed (by `kid`), fresh or not.
+
+    Raises:
+        InvalidTokenError: it is none of this issuer.
+    """
+    head, _, signature = text.rpartition(".")
+    header_text, _, claims_text = head.partition(".")
+    header = parse_object(decode_base64url(header_text))
+    key = keys.get(str(header.get("kid")))
+    if key is None or header != {"alg": "EdDSA", "typ": FEED_TYPE, "kid": key.kid}:
+        raise InvalidTokenError("this is no feed of revocations, or its key isn't known")
+    try:
+        verify_signature(key.public, head.encode("ascii"), decode_base64url(signature))
+    except (BadSignatureError, UnicodeEncodeError):
+        raise InvalidTokenError("the signature of the feed doesn't hold") from None
+    return _read(parse_object(decode_base64url(claims_text)), issuer)
+
+
+def _read(claims: Mapping[str, object], issuer: str) -> Feed:
+    match claims:
+        case {"iss": str() as said, "iat": int() as issued_at, "exp": int() as expires_at} if said == issuer:
+            return Feed(
+                issuer=said,
+                issued_at=issued_at,
+                expires_at=expires_at,
+                keys=_times(claims.get("keys")),
+                logins=_times(claims.get("logins")),
+                since=since if isinstance(since := claims.get("since"), int) else None,
+            )
+        case _:
+            raise InvalidTokenError("the feed is of another issuer, or says no time")
+
+
+def _times(value: object) -> dict[str, int]:
+    if not isinstance(value, dict) or not all(isinstance(each, int) for each in value.values()):
+        raise InvalidTokenError("the feed's lists are malformed")
+    return value
+
+
+def decode_base64url(segment: str) -> bytes:
+    """The bytes of a text.
+
+    Raises:
+        InvalidTokenError: it is no base64url.
+    """
+    try:
+        return base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+    except ValueError:
+        raise InvalidTokenError("a part of the feed is not base64url") from None
