@@ -5,18 +5,16 @@ one log-in ends its access tokens too. A bound token's `sub` is an id made for t
 and it names no account.
 """
 
-import hashlib
 import json
 import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from meroid.access.permissions import parse_permission
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
-from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
+from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_object, parse_token
+from meroid.auth.remembered import Remembered, digest_of
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
 from meroid.keys.public import PublicKey
@@ -30,10 +28,6 @@ ID_BYTES: Final = 16
 _UNSAFE_FOR_ATOB: Final = frozenset(">?~")
 _LONGEST_STRING: Final = 1024
 _GREATEST_TIME_S: Final = 2**53
-
-
-class UnknownSigningKeyError(InvalidTokenError):
-    """The token names a signing key that isn't known here; perhaps it was made by another process just now."""
 
 
 class MissingTokenError(UnauthenticatedError):
@@ -154,8 +148,7 @@ class TokenVerifier:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._seen: OrderedDict[bytes, AccessClaims | RefreshClaims] = OrderedDict()
-        self._lock = threading.Lock()
+        self._seen: Remembered[AccessClaims | RefreshClaims] = Remembered(REMEMBERED_TOKENS)
 
     def access(self, token: str) -> AccessClaims:
         """The claims of an access token that this service signed, expired or not.
@@ -188,18 +181,12 @@ class TokenVerifier:
         return read_challenge(text, self._signed_fields(text), issuer=self._issuer)
 
     def _verify(self, token: str) -> AccessClaims | RefreshClaims:
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        with self._lock:
-            known = self._seen.get(digest)
-            if known is not None:
-                self._seen.move_to_end(digest)
-                return known
-        claims = self._verify_anew(token)
-        with self._lock:
-            self._seen[digest] = claims
-            while len(self._seen) > REMEMBERED_TOKENS:
-                self._seen.popitem(last=False)
-        return claims
+        digest = digest_of(token)
+        known = self._seen.get(digest)
+        if known is None:
+            known = self._verify_anew(token)
+            self._seen.put(digest, known)
+        return known
 
     def _verify_anew(self, token: str) -> AccessClaims | RefreshClaims:
         fields = self._signed_fields(token)
@@ -214,10 +201,11 @@ class TokenVerifier:
                 raise InvalidTokenError("the token has no known type")
 
     def _signed_fields(self, token: str) -> dict[str, object]:
-        key = self._keys.get(parse_header(token))
+        parsed = parse_token(token)
+        key = self._keys.get(parsed.kid)
         if key is None:
-            raise UnknownSigningKeyError("the token names a signing key that is not in use")
-        return parse_object(key.verify(token))
+            raise InvalidTokenError("the token names a signing key that is not in use")
+        return parse_object(key.verify(parsed))
 
 
 def check_expiry(claims: AccessClaims | RefreshClaims, at: int) -> None:

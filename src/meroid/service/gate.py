@@ -12,7 +12,9 @@ from meroid.access.decide import (
 from meroid.access.permissions import LIST_CONTEXTS, Permission, narrow
 from meroid.access.principal import Principal
 from meroid.auth.jws import InvalidTokenError
+from meroid.auth.remembered import Remembered, digest_of
 from meroid.auth.tokens import (
+    REMEMBERED_TOKENS,
     AccessClaims,
     MissingTokenError,
     TokenExpiredError,
@@ -20,6 +22,7 @@ from meroid.auth.tokens import (
     check_expiry,
 )
 from meroid.errors import ForbiddenError
+from meroid.service.admitted import Admitted
 from meroid.service.live import check_live, granted, parsed
 from meroid.service.ports.auth import Standing
 from meroid.service.ports.store import Store
@@ -64,14 +67,23 @@ _ERRORS: dict[str, type[PermissionDeniedError]] = {
 
 
 class Gate:
-    """Admits tokens against the live records, and authorises principals."""
+    """Admits tokens against the live records, and authorises principals.
+
+    What it found about a token is remembered with the version of the store that it asked for before, and holds while
+    that stays the same: whatever any process commits is seen at the next request.
+    """
 
     def __init__(self, store: Store, keys: SigningKeys) -> None:
         self._store = store
         self._keys = keys
+        self._admitted: Remembered[Admitted] = Remembered(REMEMBERED_TOKENS)
 
     def admit(self, bearer: str | None, at: int) -> Principal:
-        """The principal of an access token.
+        """The principal of an access token; raises as `look_up`."""
+        return self.look_up(bearer, at).principal
+
+    def look_up(self, bearer: str | None, at: int) -> Admitted:
+        """All that is known about an access token that is good now.
 
         Raises:
             MissingTokenError: there is none.
@@ -81,13 +93,28 @@ class Gate:
         """
         if not bearer:
             raise MissingTokenError("no token was sent")
-        claims = self._keys.access(bearer, at)
+        version = self._store.version()
+        verifier = self._keys.verifier(at, version)
+        digest = digest_of(bearer)
+        known = self._admitted.get(digest)
+        if known is not None and known.version == version and known.verifier is verifier:
+            known.check_time(at)
+            return known
+        claims = verifier.access(bearer)
         check_expiry(claims, at)
         standing = self._store.read(lambda tx: tx.auth.standing(claims.subject, claims.family_id))
         if standing is None:
             raise InvalidTokenError("the key behind this token isn't here")
         check_live(standing, at)
-        return _principal(claims, standing)
+        found = Admitted(
+            claims=claims,
+            principal=_principal(claims, standing),
+            key_ends_at=None if standing.client is None else standing.client.expires_at,
+            version=version,
+            verifier=verifier,
+        )
+        self._admitted.put(digest, found)
+        return found
 
     def authorise(self, principal: Principal, needed: Permission, resource: Resource) -> None:
         """Refuse what the principal may not do.
