@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from meroid.clock import Clock
 from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
+from meroid.http.exchange import Written
 from meroid.http.guard import Guard
 from meroid.http.hosts import Hosts
 from meroid.http.peers import Proxies
@@ -51,15 +52,23 @@ class HttpApplication:
         chosen = settings or HttpSettings()
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
-        self._app: ASGIApp = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
-        strict = guard.trusts_everybody
-        self._app = Cors(self._app, origins=chosen.allowed_origins, strict=strict)
-        if strict:
-            self._app = Hosts(self._app, allowed=chosen.allowed_hosts)
+        self._strict = guard.trusts_everybody
+        self._inner = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
+        self._cors = Cors(self._inner, origins=chosen.allowed_origins, strict=self._strict)
+        self._app: ASGIApp = Hosts(self._cors, allowed=chosen.allowed_hosts) if self._strict else self._cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
         await self._app(scope, receive, send)
+
+    def at_once(self, scope: Scope) -> Written | None:
+        """The answer to a request that nothing has to wait for, where a server can take it without a task.
+
+        Nothing if it has to go the long way, which gives the same answer: in proxy mode all requests do.
+        """
+        if self._strict or not self._cors.lets_through(scope):
+            return None
+        return self._inner.at_once(scope)
 
     def close(self) -> None:
         """Finish what handlers still do and end the worker threads."""

@@ -86,11 +86,15 @@ class AuthApi:
         else:
             bearer = shapes.forwarded_token(request.headers.get("x-forwarded-uri", "")) or ""
         try:
-            principal = self._gate.admit(bearer or None, request.at)
+            admitted = self._gate.look_up(bearer or None, request.at)
         except UnauthenticatedError as error:
             text = shapes.validation_text(error.code, error.reason)
             return ApiResponse.refusal(error, Envelope.AUTH, guarded=True, text=text)
-        return ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=identified(principal))
+        answer = admitted.shown
+        if not isinstance(answer, ApiResponse):
+            answer = ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=identified(admitted.principal))
+            admitted.shown = answer
+        return answer
 
     def providers(self, _: ApiRequest) -> ApiResponse:
         """The ways to log in."""

@@ -54,6 +54,10 @@ class Cors:
         else:
             await self._app(scope, receive, self._labelled(origin, send))
 
+    def lets_through(self, scope: Scope) -> bool:
+        """Whether it does nothing to a request and its answer: no page asks."""
+        return scope["method"] != "OPTIONS" and all(name != b"origin" for name, _ in scope["headers"])
+
     def _allows(self, origin: str) -> bool:
         if not self._strict and not self._origins:
             return True

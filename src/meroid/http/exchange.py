@@ -97,14 +97,26 @@ class ApiRequest:
         return value in _TRUE
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A whole answer but for the server's own headers: its status, and all the bytes after those."""
+
+    status: int
+    rest: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResponse:
-    """One answer; a stream in `body` is sent as it comes and closed when the client goes."""
+    """One answer; a stream in `body` is sent as it comes and closed when the client goes.
+
+    `written` keeps what a handler's answer looks like in bytes, by scheme, for one that is given again and again.
+    """
 
     status: int = 200
     body: bytes | AsyncIterator[bytes] = b""
     content_type: str | None = JSON
     headers: tuple[tuple[str, str], ...] = field(default=())
+    written: dict[str, Written] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def data(

@@ -106,6 +106,7 @@ class RouteTable:
 
     def __init__(self, endpoints: Iterable[Endpoint | SocketEndpoint]) -> None:
         self._literal: dict[str, dict[str, Match]] = {}
+        self._inline: dict[tuple[str, bytes], Endpoint] = {}
         self._by_length: dict[int, list[tuple[_Pattern, tuple[str, ...], dict[str, Endpoint | SocketEndpoint]]]] = {}
         self.endpoints = tuple(endpoints)
         for endpoint in self.endpoints:
@@ -140,6 +141,10 @@ class RouteTable:
                 found |= {each: Match(endpoint, {}) for each, endpoint in methods.items()}
         raise _not_found({} if method == SOCKET else found)
 
+    def inline(self, method: str, raw_path: bytes) -> Endpoint | None:
+        """The inline endpoint of a method (without HEAD) and a path that is spelled as it was declared."""
+        return self._inline.get((method, raw_path))
+
     def _add(self, endpoint: Endpoint | SocketEndpoint) -> None:
         segments = endpoint.path.split("/")
         names = tuple(each[1:-1] for each in segments if each.startswith("{"))
@@ -148,6 +153,8 @@ class RouteTable:
             known = self._literal.setdefault(endpoint.path, {})
             _refuse_clash(endpoint.path, known, methods)
             known |= {method: Match(endpoint, {}) for method in methods}
+            if isinstance(endpoint, Endpoint) and endpoint.inline:
+                self._inline |= {(method, endpoint.path.encode("ascii")): endpoint for method in methods}
             return
         pattern = tuple(None if each.startswith("{") else each for each in segments)
         entries = self._by_length.setdefault(len(segments), [])
