@@ -7,6 +7,7 @@ import secrets
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -31,7 +32,7 @@ _NAME: Final = re.compile(rb"[a-z0-9-]+")
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 §5.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(slots=True, kw_only=True, repr=False, eq=False)
 class _Pending:
     """A request that was routed, not yet admitted."""
 
@@ -57,20 +58,21 @@ class Dispatcher:
             await self._socket(scope, receive, send)
 
     def at_once(self, scope: Scope) -> Written | None:
-        """The answer of an inline route to a request without a body; nothing if it has to go the long way.
+        """The answer of an inline route to a request without query and body; nothing if it has to go the long way.
 
-        It is the same that the long way gives, without a task and messages around it.
+        It is the same that the long way gives, without a task and messages around it. `scope` needs no decoded path.
         """
-        endpoint = self._table.inline(scope["method"], scope["raw_path"])
-        if endpoint is None:
+        match = self._table.inline(scope["method"], scope["raw_path"])
+        if match is None:
             return None
+        endpoint, scheme = match.endpoint, scope["scheme"]
+        scope["path"], scope["query_string"] = endpoint.path, b""
         try:
-            pending = self._pending(scope, Match(endpoint, {}), b"")
+            pending = self._pending(scope, match, b"")
             if not _BODY_AHEAD.isdisjoint(pending.request.headers):
                 return None
             response = self._run(endpoint, pending)
-            scheme = scope["scheme"]
-            return response.written.get(scheme) or _write(response, scope["path"], scheme)
+            return response.written.get(scheme) or _write(response, endpoint.path, scheme)
         except Exception:  # noqa: BLE001 - the long way reports it
             return None
 
@@ -142,7 +144,7 @@ class Dispatcher:
             query_string=query,
             headers=headers,
             body=body,
-            peer=self._proxies.peer(client[0] if client else "", headers, forwarded_for),
+            find_peer=partial(self._proxies.peer, client[0] if client else "", headers, forwarded_for),
             at=self._clock.now_ms(),
         )
         return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token))

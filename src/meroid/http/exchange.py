@@ -1,6 +1,6 @@
 """What a handler gets and what it gives back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl
@@ -21,7 +21,7 @@ _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"false", "0"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(slots=True, kw_only=True, repr=False, eq=False)  # not frozen: that would cost twice as much to make
 class ApiRequest:
     """One request, read completely and admitted.
 
@@ -33,7 +33,7 @@ class ApiRequest:
         headers: lower-case names; of a repeated header the first.
         body: all of it, within the endpoint's limit.
         caller: who asks; nobody on a public route.
-        peer: where it comes from.
+        find_peer: gives `peer`, where it comes from; most requests never ask.
         at: ms since the epoch, UTC.
     """
 
@@ -43,13 +43,18 @@ class ApiRequest:
     query_string: str
     headers: Mapping[str, str]
     body: bytes
-    peer: Peer
+    find_peer: Callable[[], Peer]
     at: int
     caller: Principal | None = None
 
     def __repr__(self) -> str:
         """Without headers, query and body: they hold tokens and passwords."""
         return f"ApiRequest({self.method} {self.path})"
+
+    @property
+    def peer(self) -> Peer:
+        """Where it comes from."""
+        return self.find_peer()
 
     @property
     def principal(self) -> Principal:

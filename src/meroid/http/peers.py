@@ -42,7 +42,7 @@ class Proxies:
             via_proxy=bool(forwarded_for) and self.trusts(socket_address),
             host=headers.get("host"),
             origin=headers.get("origin"),
-            forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
+            forwarded=not _FORWARDING.isdisjoint(headers) or "\nx-forwarded-" in "\n" + "\n".join(headers),
         )
 
 

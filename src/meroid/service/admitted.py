@@ -22,7 +22,7 @@ class Admitted:
     claims: AccessClaims
     principal: Principal
     key_ends_at: int | None
-    version: int
+    version: bytes
     verifier: TokenVerifier
     shown: object = None
 

@@ -39,9 +39,9 @@ class _Loaded:
     verifier: TokenVerifier
     published: tuple[VerifyingKey, ...]
     looked_at: int
-    version: int
+    version: bytes
 
-    def holds(self, at: int, version: int) -> bool:
+    def holds(self, at: int, version: bytes) -> bool:
         return self.version == version and 0 <= at - self.looked_at < LOOK_AGAIN_MS
 
 
@@ -150,7 +150,7 @@ class SigningKeys:
         """
         return self._current(at).verifier.refresh(token)
 
-    def verifier(self, at: int, version: int) -> TokenVerifier:
+    def verifier(self, at: int, version: bytes) -> TokenVerifier:
         """What verifies tokens now, the same one as long as the keys are; `version` is the store's, asked for just now."""
         return self._current(at, version).verifier
 
@@ -165,7 +165,7 @@ class SigningKeys:
         except InvalidTokenError:
             raise BadChallengeError("this is no challenge of this service") from None
 
-    def _current(self, at: int, version: int | None = None) -> _Loaded:
+    def _current(self, at: int, version: bytes | None = None) -> _Loaded:
         known = self._store.version() if version is None else version
         loaded = self._loaded
         if loaded is not None and loaded.holds(at, known):
@@ -176,7 +176,7 @@ class SigningKeys:
                 loaded = self._loaded = self._load(at, known, loaded)
             return loaded
 
-    def _load(self, at: int, version: int, before: _Loaded | None) -> _Loaded:
+    def _load(self, at: int, version: bytes, before: _Loaded | None) -> _Loaded:
         records = self._store.read(lambda tx: self._verifying(tx, at))
         active = _active(records)
         kids = (active.kid, *(each.kid for each in records))

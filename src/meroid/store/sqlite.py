@@ -47,7 +47,7 @@ class SqliteStore:
             raise
         self._writer = Writer(self._connection)
         self._readers = ReadPool(lambda: open_reader(path, key_hex))
-        self._watch = CommitWatch(lambda: open_reader(path, key_hex))
+        self._watch = CommitWatch(path, lambda: open_reader(path, key_hex))
         self._closing = threading.Lock()
         self._closed = False
 
@@ -85,8 +85,8 @@ class SqliteStore:
             session.end()
             self._give_back(connection)
 
-    def version(self) -> int:
-        """A number that is another one after each commit of any process. See `CommitWatch.version`."""
+    def version(self) -> bytes:
+        """Some bytes that are others after each commit of any process. See `CommitWatch.version`."""
         return self._watch.version()
 
     def close(self) -> None:
