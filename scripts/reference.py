@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from meroid.cli.mero_auth.grammar import parser as mero_auth_parser
 from meroid.cli.meroctl.grammar import build_parser
 from meroid.cli.merod.grammar import parser as merod_parser
 from meroid.errors import MeroidError
@@ -24,7 +25,14 @@ SOURCE: Final = ROOT / "src" / "meroid"
 MARK: Final = "<!-- {name}: written by `python -m scripts.reference` -->"
 END: Final = "<!-- end -->"
 _CLIENT_ROOMS: Final = ("meroid.client", "meroid.cli.meroctl")
-_MEROD_ROOMS: Final = ("meroid.app", "meroid.config", "meroid.cli.merod", "meroid.vault", "meroid.http.server")
+_MEROD_ROOMS: Final = (
+    "meroid.app",
+    "meroid.config",
+    "meroid.cli.merod",
+    "meroid.cli.service",
+    "meroid.vault",
+    "meroid.http.server",
+)
 _AN_ERROR: Final = re.compile(r"^class \w+Error\(", re.MULTILINE)
 _SPECIAL: Final = str.maketrans({"|": r"\|"})
 
@@ -50,6 +58,7 @@ def documents() -> dict[Path, dict[str, str]]:
         ROOT / "docs" / "cli.md": {
             "meroctl": commands_table(build_parser()),
             "merod": commands_table(merod_parser()),
+            "mero-auth": commands_table(mero_auth_parser()),
         },
     }
 
@@ -82,7 +91,7 @@ def node_errors() -> list[type[MeroidError]]:
 
 
 def merod_errors() -> list[type[MeroidError]]:
-    """What `merod` says when it makes or starts a node."""
+    """What `merod` and `mero-auth` say when they make or start something."""
     return [each for each in error_classes() if each.__module__.startswith(_MEROD_ROOMS)]
 
 

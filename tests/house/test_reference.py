@@ -8,6 +8,7 @@ import pytest
 from scripts import reference
 
 from meroid.access.permissions import FORMS
+from meroid.config.standalone import KEYS
 from meroid.errors import MeroidError
 from meroid.ledger.capability import Capability
 from meroid.runtime.host import HOST_FUNCTIONS
@@ -122,3 +123,7 @@ def test_every_host_function_is_told() -> None:
 
 def test_a_class_without_a_code_of_its_own_has_its_family_s() -> None:
     assert MeroidError in reference.error_classes()
+
+
+def test_every_setting_of_the_auth_service_alone_is_told() -> None:
+    assert [key.name for key in KEYS if f"`{key.name}`" not in text("settings.md")] == []

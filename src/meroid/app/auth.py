@@ -13,8 +13,10 @@ from meroid.auth.near_wallet import NearNetwork, NearWalletLogin
 from meroid.auth.passkey import PasskeyLogin
 from meroid.auth.password import PasswordLogin
 from meroid.auth.setup_code import show_setup_code
+from meroid.auth.throttle import KEEP_ATTEMPTS_MS
+from meroid.auth.tokens import LEEWAY_S
 from meroid.chain.near_rpc import NearRpc
-from meroid.config import AuthSettings, NearSettings, Settings
+from meroid.config import AuthSettings, ServiceSettings
 from meroid.http.auth_api import AuthApi
 from meroid.http.health_api import Health
 from meroid.http.keys_api import KeysApi
@@ -48,15 +50,17 @@ def token_signing_keys(vaulted: Vaulted, settings: AuthSettings) -> SigningKeys:
 class AuthServices:
     """Log-ins, root keys, tokens and the gate, before anything listens.
 
-    `check_member` raises if a client key is no member of a context; without it that isn't asked.
+    `check_member` raises if a client key is no member of a context; without it that isn't asked. With
+    `holds_client_keys` false no token is bound to one: it can't be known here whose it is.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        settings: ServiceSettings,
         vaulted: Vaulted,
         *,
         check_member: Callable[[ContextId, PublicKey], object] | None = None,
+        holds_client_keys: bool = True,
     ) -> None:
         self.store = vaulted.store
         self.keys = KeyRing(self.store, vaulted.seeds)
@@ -71,10 +75,11 @@ class AuthServices:
             access_ms=auth.access_s * 1000,
             refresh_ms=auth.refresh_s * 1000,
             check_member=check_member,
+            holds_client_keys=holds_client_keys,
             settle=settle,
         )
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
-        proofs = Proofs(self.store, self._methods(auth.near), challenges)
+        proofs = Proofs(self.store, self._methods(auth), challenges)
         self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code, settle=settle)
         self.root_keys = RootKeyService(self.store, proofs, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
@@ -89,13 +94,19 @@ class AuthServices:
         ]
 
     def prepare(self, at: int) -> AccountId:
-        """Make what the service can't be without, an owner and a key that signs tokens; forget tokens that ended."""
+        """Make what the service can't be without, an owner and a key that signs tokens; forget what has ended."""
         owner = self.store.read(lambda tx: tx.accounts.owner())
         if owner is None:
             owner = self.keys.create_account(owner=True, at=at)
         self.tokens.ensure_signing_key(at)
-        self.tokens.forget_expired(at)
+        self.forget_ended(at)
         return owner.account_id
+
+    def forget_ended(self, at: int) -> None:
+        """Forget what has ended and is asked for no more: tokens, signing keys, failed attempts, challenges."""
+        self.tokens.forget_expired(at)
+        self.store.write(lambda tx: tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS))
+        self.store.write(lambda tx: tx.auth.forget_challenges(expired_before=at - LEEWAY_S * 1000))
 
     def settle_logs(self) -> None:
         """Bring every account's key log in line with its records."""
@@ -114,17 +125,19 @@ class AuthServices:
             file.write(code.reveal() + b"\n")
         return code
 
-    def _methods(self, near: NearSettings) -> list[LoginMethod]:
+    def _methods(self, settings: AuthSettings) -> list[LoginMethod]:
+        near = settings.near
         shown = NearNetwork(
             network=near.network, rpc_url=near.rpc or "", wallet_url=near.wallet_url, recipient=near.recipient
         )
-        return [
-            PasswordLogin(),
+        known: list[LoginMethod] = [
+            PasswordLogin(shortest=settings.shortest_password, longest=settings.longest_password),
             NearWalletLogin(NearRpc(near.rpc) if near.rpc is not None else None, shown),
             RecoveryPhraseLogin(AccountStates(self.store)),
             HardwareKeyLogin(),
             *([PasskeyLogin()] if find_spec("webauthn") else []),  # the extra `passkey`
         ]
+        return [each for each in known if each.name not in settings.methods_off]
 
     def _is_own_host(self, name: str) -> bool:
         return is_loopback_name(name) or name in self._own_hosts

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from meroid.access.principal import Principal
+from meroid.app.housekeeping import Housekeeper
 from meroid.app.node import Node
 from meroid.app.vaulted import open_vaulted
 from meroid.config import Settings
@@ -172,6 +173,7 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         stack.callback(running.close)
         running.start()
         announce(node)
+        stack.enter_context(Housekeeper(node.auth.forget_ended, node.clock))
         HttpServer(running.application, sockets).run()
 
 

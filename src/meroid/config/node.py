@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from meroid.config.auth import DEFAULT_AUTH, AuthSettings, auth_settings
+from meroid.config.auth import auth_settings
 from meroid.config.errors import BadConfigError, NoSuchNodeError
+from meroid.config.service import ServiceSettings
 from meroid.config.toml_values import quoted, quoted_list, table_in, texts_in
 
 CONFIG_FILE: Final = "config.toml"
@@ -17,46 +18,24 @@ _MEANINGLESS: Final = ("specialized_node", "tee", "context", "blobstore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(ServiceSettings):
     """What a node runs with; addresses are IP literal and port.
 
     Attributes:
-        home: the node's own directory, `<home>/<name>`.
+        name: its name; its home is `<home>/<name>`.
         auth_mode: `proxy` or `embedded` (`design.md` §6).
-        listen: HTTP addresses.
         swarm: addresses of the transport.
         bootstrap: endpoints to keep a connection to.
         namespace: nodes of this machine's network with the same one are found; `None` turns it off.
-        key_store: URI of the store key.
         rotate_after_days: the age past which listings call a client key old; 0 for never.
-        ignored: keys that are kept and mean nothing here.
-        auth: those of the auth service, embedded or not.
     """
 
-    home: Path
     name: str
     auth_mode: str
-    listen: tuple[tuple[str, int], ...]
     swarm: tuple[tuple[str, int], ...]
     bootstrap: tuple[str, ...] = ()
     namespace: str | None = DEFAULT_NAMESPACE
-    key_store: str = "file:"
-    allowed_origins: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
-    trusted_proxies: tuple[str, ...] = ()
     rotate_after_days: int = 90
-    ignored: tuple[str, ...] = ()
-    auth: AuthSettings = DEFAULT_AUTH
-
-    @property
-    def database(self) -> Path:
-        """The encrypted database."""
-        return self.home / "data" / "node.db"
-
-    @property
-    def setup_code_file(self) -> Path:
-        """Where the set-up code lies while there is no owner."""
-        return self.home / "setup-code"
 
 
 def load_settings(home: Path, name: str) -> Settings:

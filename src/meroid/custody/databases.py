@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from meroid.config import Settings
+from meroid.config import ServiceSettings
 from meroid.errors import ForbiddenError, NotFoundError
 from meroid.keys.signer import Secret
 from meroid.store.errors import StoreFailedError
@@ -22,7 +22,7 @@ class NoDatabaseError(NotFoundError):
     """The node's database isn't there."""
 
     code = "no_database"
-    next_step = "put data/node.db back from where you keep a copy; a node without it would be another one"
+    next_step = "put the database back from where you keep a copy; a home without it would be another one"
 
 
 class AnotherUsersHomeError(ForbiddenError):
@@ -68,12 +68,12 @@ class SealedDatabase:
         self._file.forget_part()
 
 
-def sealed_databases(settings: Settings, progress: Progress | None = None) -> list[SealedDatabase]:
+def sealed_databases(settings: ServiceSettings, progress: Progress | None = None) -> list[SealedDatabase]:
     """The node's database, and the copies that migrations left beside it."""
     return [SealedDatabase(path, progress) for path in (settings.database, *copies_of(settings.database))]
 
 
-def forget_leftovers(settings: Settings) -> None:
+def forget_leftovers(settings: ServiceSettings) -> None:
     """Remove what interruptions left beside the database: parts of files, under this key or another.
 
     Raises:
@@ -101,7 +101,7 @@ def is_there(database: Path) -> bool:
         raise StoreFailedError(f"the database can't be looked at: {error.strerror}") from None
 
 
-def lock_home(settings: Settings) -> FileLock:
+def lock_home(settings: ServiceSettings) -> FileLock:
     """The lock of the node's database; its folder is made (0700) where there is none.
 
     Raises:
@@ -116,7 +116,7 @@ def lock_home(settings: Settings) -> FileLock:
 
 
 @contextmanager
-def alone(settings: Settings, *, writes: bool) -> Iterator[None]:
+def alone(settings: ServiceSettings, *, writes: bool) -> Iterator[None]:
     """Hold the lock of a database that is there.
 
     Raises:
@@ -124,7 +124,7 @@ def alone(settings: Settings, *, writes: bool) -> Iterator[None]:
         AnotherUsersHomeError: another user's files are to be written.
     """
     if not is_there(settings.database):
-        raise NoDatabaseError(f"there is no {settings.database.name} in this node's home")
+        raise NoDatabaseError(f"there is no {settings.database.name} in this home")
     if writes and settings.database.stat().st_uid != os.geteuid():
         raise AnotherUsersHomeError(f"{settings.database.name} belongs to another user")
     lock = lock_home(settings)

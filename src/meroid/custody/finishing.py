@@ -1,6 +1,6 @@
 """Going on with what was interrupted: a rotation of the store key, a move of it."""
 
-from meroid.config import Settings, switch_key_store
+from meroid.config import ServiceSettings, switch_key_store
 from meroid.custody.databases import SealedDatabase, forget_leftovers, sealed_databases
 from meroid.keys.signer import Ask
 from meroid.store.rekeying import Progress
@@ -10,7 +10,7 @@ from meroid.vault.moving import Moved, move_store_key
 from meroid.vault.rotation import finish_rotation
 
 
-def finish_rotating(settings: Settings, key_store: KeyStore, progress: Progress | None = None) -> bool:
+def finish_rotating(settings: ServiceSettings, key_store: KeyStore, progress: Progress | None = None) -> bool:
     """Finish a rotation that was interrupted, and remove what interruptions left; whether there was one.
 
     Raises:
@@ -20,7 +20,7 @@ def finish_rotating(settings: Settings, key_store: KeyStore, progress: Progress 
     return finish_rotation(key_store, sealed_databases(settings, progress))
 
 
-def finish_moving(settings: Settings, ask: Ask | None) -> tuple[MoveNote, Moved] | None:
+def finish_moving(settings: ServiceSettings, ask: Ask | None) -> tuple[MoveNote, Moved] | None:
     """Finish a move that was interrupted, if there was one; the configuration names its target then.
 
     Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from meroid.config import Settings
+from meroid.config import ServiceSettings
 from meroid.custody.databases import SealedDatabase, alone, sealed_databases
 from meroid.custody.finishing import finish_moving, finish_rotating
 from meroid.errors import ConflictError, MeroidError
@@ -40,7 +40,7 @@ class Rotated:
 
 
 def rotate(
-    settings: Settings, *, ask: Ask | None = None, progress: Progress | None = None, dry_run: bool = False
+    settings: ServiceSettings, *, ask: Ask | None = None, progress: Progress | None = None, dry_run: bool = False
 ) -> Rotated:
     """Give the node a new store key, seal everything anew under it, and destroy the old one.
 
@@ -70,7 +70,7 @@ def rotate(
         return looked_at
 
 
-def _finish_moving(settings: Settings, ask: Ask | None) -> tuple[str, bool]:
+def _finish_moving(settings: ServiceSettings, ask: Ask | None) -> tuple[str, bool]:
     """Where the key lies then, and whether a copy at the source of an interrupted move can't be reached."""
     try:
         finished = finish_moving(settings, ask)
@@ -82,7 +82,7 @@ def _finish_moving(settings: Settings, ask: Ask | None) -> tuple[str, bool]:
     return (settings.key_store if finished is None else finished[0].target), False
 
 
-def _rotated(key_store: KeyStore, settings: Settings, *, finished: bool, checked: bool) -> Rotated:
+def _rotated(key_store: KeyStore, settings: ServiceSettings, *, finished: bool, checked: bool) -> Rotated:
     sealed = sealed_databases(settings)
     if checked:
         _check_opens(key_store, sealed)

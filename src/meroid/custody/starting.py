@@ -4,7 +4,7 @@ from typing import Final
 
 import structlog
 
-from meroid.config import Settings
+from meroid.config import ServiceSettings
 from meroid.custody.databases import NoDatabaseError, is_there, lock_home
 from meroid.custody.finishing import finish_moving, finish_rotating
 from meroid.errors import MeroidError
@@ -16,7 +16,7 @@ from meroid.vault.store_keys import open_secret_store
 _log: Final = structlog.get_logger("meroid.node")
 
 
-def take_store_key(settings: Settings, *, make: bool, ask: Ask | None = None) -> tuple[Secret, FileLock]:
+def take_store_key(settings: ServiceSettings, *, make: bool, ask: Ask | None = None) -> tuple[Secret, FileLock]:
     """The store key of a node, with the lock of its database, which the caller gives back.
 
     `make` makes the key where there is neither a key nor a database yet.
@@ -30,7 +30,7 @@ def take_store_key(settings: Settings, *, make: bool, ask: Ask | None = None) ->
     key_store = open_secret_store(settings.key_store, settings.home, ask)
     there = is_there(settings.database)
     if not there and not make:
-        raise NoDatabaseError(f"there is no {settings.database.name} in this node's home")
+        raise NoDatabaseError(f"there is no {settings.database.name} in this home")
     lock = lock_home(settings)
     try:
         if there:
@@ -42,7 +42,7 @@ def take_store_key(settings: Settings, *, make: bool, ask: Ask | None = None) ->
     return key, lock
 
 
-def _finish(settings: Settings, key_store: KeyStore, ask: Ask | None) -> KeyStore:
+def _finish(settings: ServiceSettings, key_store: KeyStore, ask: Ask | None) -> KeyStore:
     """Finish what was interrupted; the key store that the node has then."""
     if finish_rotating(settings, key_store):
         _log.info("a rotation of the store key that was interrupted is finished")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from meroid.config import CONFIG_FILE, Settings
+from meroid.config import CONFIG_FILE, ServiceSettings
 from meroid.custody.databases import SealedDatabase, alone, sealed_databases
 from meroid.errors import MeroidError
 from meroid.keys.signer import Ask
@@ -55,7 +55,7 @@ class StoreKeyState:
     problem: MeroidError | None
 
 
-def look_at_store_key(settings: Settings, *, ask: Ask | None = None) -> StoreKeyState:
+def look_at_store_key(settings: ServiceSettings, *, ask: Ask | None = None) -> StoreKeyState:
     """Look at the store key and what lies under it, changing nothing.
 
     Raises:
@@ -101,7 +101,7 @@ def _rotation_unfinished(key_store: KeyStore) -> bool:
         return False
 
 
-def _own_files(settings: Settings, key_store: KeyStore) -> Iterator[OwnFile]:
+def _own_files(settings: ServiceSettings, key_store: KeyStore) -> Iterator[OwnFile]:
     databases = [each.path for each in sealed_databases(settings)]
     key_file = getattr(key_store, "path", None)
     paths = [settings.home, settings.home / CONFIG_FILE, settings.database.parent, *databases]

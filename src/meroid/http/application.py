@@ -23,11 +23,13 @@ class HttpSettings:
     Attributes:
         allowed_origins: origins of web pages, exact; none means every one in embedded mode and
             only those on loopback in proxy mode.
+        any_origin: whether every origin may in embedded mode where none is named.
         allowed_hosts: host names beside the loopback ones, in proxy mode.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed.
     """
 
     allowed_origins: Sequence[str] = ()
+    any_origin: bool = True
     allowed_hosts: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
 
@@ -54,7 +56,12 @@ class HttpApplication:
         self.table = RouteTable(endpoints)
         self._strict = guard.trusts_everybody
         self._inner = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
-        self._cors = Cors(self._inner, origins=chosen.allowed_origins, strict=self._strict)
+        self._cors = Cors(
+            self._inner,
+            origins=chosen.allowed_origins,
+            any_origin=chosen.any_origin and not self._strict,
+            strict=self._strict,
+        )
         self._app: ASGIApp = Hosts(self._cors, allowed=chosen.allowed_hosts) if self._strict else self._cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -31,15 +31,18 @@ class OriginRefusedError(ForbiddenError):
 class Cors:
     """Adds CORS headers and answers preflights; credentials are never allowed, tokens travel in headers.
 
-    `origins` are exact (`https://app.example`); with none given, every origin may read answers. With
+    `origins` are exact (`https://app.example`); with none given, every origin may read answers if `any_origin`. With
     `strict` (proxy mode, where reaching the node is being its owner) only pages from loopback and
     from `origins` are let through at all, WebSocket upgrades too.
     """
 
-    def __init__(self, app: ASGIApp, *, origins: Sequence[str] = (), strict: bool = False) -> None:
+    def __init__(
+        self, app: ASGIApp, *, origins: Sequence[str] = (), any_origin: bool = True, strict: bool = False
+    ) -> None:
         self._app = app
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
         self._strict = strict
+        self._anyone = any_origin and not strict and not self._origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -59,7 +62,7 @@ class Cors:
         return scope["method"] != "OPTIONS" and all(name != b"origin" for name, _ in scope["headers"])
 
     def _allows(self, origin: str) -> bool:
-        if not self._strict and not self._origins:
+        if self._anyone:
             return True
         if origin.lower() in self._origins:
             return True
@@ -67,7 +70,7 @@ class Cors:
         return host is not None and is_loopback_name(host)
 
     def _origin_headers(self, origin: str | None) -> list[tuple[bytes, bytes]]:
-        if not self._strict and not self._origins:
+        if self._anyone:
             return [(b"access-control-allow-origin", b"*")]
         vary = [(b"vary", b"Origin")]
         if origin is None or not self._allows(origin):

@@ -37,12 +37,8 @@ class Health:
         return max(0, at - self._started_at) // 1000
 
 
-def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
-    """The health routes of both modes.
-
-    `/admin-api/health` and `is-authed` tell clients whether a token is needed: 401 without one in
-    embedded mode, 200 in proxy mode, where everybody is signed in (`wire/auth.md` K5, K6).
-    """
+def supervisor_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
+    """The routes that say whether to restart it, and whether to send it requests."""
 
     def ready(_: ApiRequest) -> ApiResponse:
         if not health.store_answers():
@@ -50,10 +46,21 @@ def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
         return ApiResponse.bare({"status": "ready"})
 
     return [
-        Endpoint("GET", "/admin-api/health", _alive, SignedIn()),
-        Endpoint("GET", "/admin-api/is-authed", _alive, SignedIn()),
         Endpoint("GET", "/health/live", lambda _: ApiResponse.bare(_ALIVE), Public("for supervisors"), inline=True),
         Endpoint("GET", "/health/ready", ready, Public("for supervisors; gives no details")),
+    ]
+
+
+def health_endpoints(health: Health) -> list[Endpoint | SocketEndpoint]:
+    """The health routes of a node in both modes.
+
+    `/admin-api/health` and `is-authed` tell clients whether a token is needed: 401 without one in
+    embedded mode, 200 in proxy mode, where everybody is signed in (`wire/auth.md` K5, K6).
+    """
+    return [
+        Endpoint("GET", "/admin-api/health", _alive, SignedIn()),
+        Endpoint("GET", "/admin-api/is-authed", _alive, SignedIn()),
+        *supervisor_endpoints(health),
     ]
 
 

@@ -29,7 +29,8 @@ class AddressInUseError(ConflictError):
 
     code = "address_in_use"
     next_step = (
-        "stop the other process, or choose another port: `server.listen` in config.toml, or `merod init --server-port`"
+        "stop the other process, or choose another port: `server.listen` in config.toml, or `merod init --server-port`; "
+        "for mero-auth `listen_addr`, or `--bind`"
     )
 
 
@@ -37,7 +38,9 @@ class AddressNotOursError(InvalidInputError):
     """This machine has no such address, or the port isn't ours to take."""
 
     code = "address_not_ours"
-    next_step = "give an address of this machine and a port above 1023: `server.listen` in config.toml"
+    next_step = (
+        "give an address of this machine and a port above 1023: `server.listen` in config.toml, or `listen_addr`"
+    )
 
 
 def bind(addresses: Sequence[tuple[str, int]]) -> list[socket.socket]:
@@ -104,9 +107,16 @@ class HttpServer:
     then returns; the caller closes the application and the store after that.
     """
 
-    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        *,
+        stopped_by: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    ) -> None:
+        """`stopped_by`: the signals that stop it, a second one at once, if it runs in the main thread."""
         self._sockets = list(sockets)
-        self._server = _Server(_config(app))
+        self._server = _Server(_config(app), stopped_by)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
@@ -119,7 +129,7 @@ class HttpServer:
         return self._server.started and not self._server.should_exit
 
     def run(self) -> None:
-        """Serve in this thread; in the main thread, SIGINT and SIGTERM stop it, a second one at once."""
+        """Serve in this thread; signals stop it in the main thread."""
         self._server.run(sockets=self._sockets)
 
     def stop(self) -> None:
@@ -149,12 +159,16 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 class _Server(uvicorn.Server):
     """Uvicorn's server; after a signal it returns instead of letting the signal end the process."""
 
+    def __init__(self, config: uvicorn.Config, stopped_by: Sequence[signal.Signals]) -> None:
+        super().__init__(config)
+        self._stopped_by = stopped_by
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        before = {each: signal.signal(each, self.handle_exit) for each in self._stopped_by}
         try:
             yield
         finally:

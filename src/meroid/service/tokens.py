@@ -18,6 +18,7 @@ from meroid.auth.tokens import (
     new_id,
     new_token_id,
 )
+from meroid.errors import ConflictError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.service.gate import NotYourIdentityError
@@ -40,6 +41,13 @@ class TokenReuseError(TokenRevokedError):
 
     code = "token_reuse"
     next_step = "log in again; if you didn't share the token, somebody has copied it"
+
+
+class BindingUncheckableError(ConflictError):
+    """This service holds no client keys, so it can't know whose the named one is, and binds no token to it."""
+
+    code = "binding_uncheckable"
+    next_step = "mint it at the node that holds the key, or leave out context_id and context_identity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +84,12 @@ class TokenService:
         access_ms: int = ACCESS_LIFETIME_MS,
         refresh_ms: int = REFRESH_LIFETIME_MS,
         check_member: Callable[[ContextId, PublicKey], object] | None = None,
+        holds_client_keys: bool = True,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
     ) -> None:
         """`check_member` raises if a client key is no member of a context; without it that isn't asked.
+
+        With `holds_client_keys` false nothing is bound to one: nobody here could say whose it is.
 
         `settle` brings an account's key log in line with its root keys, in the transaction that changed them.
         """
@@ -88,6 +99,7 @@ class TokenService:
         self._access_ms = access_ms
         self._refresh_ms = refresh_ms
         self._check_member = check_member
+        self._holds_client_keys = holds_client_keys
 
     def ensure_signing_key(self, at: int) -> None:
         """Make the key that signs tokens, if there is none yet."""
@@ -139,6 +151,7 @@ class TokenService:
 
         Raises:
             MeroidError: as `draft_key` says.
+            BindingUncheckableError: this service can't know whose the identity is.
             NotYourIdentityError: the identity isn't a client key of the caller's account in that context.
             ForbiddenError: the identity is no member there (the leaf says since when), or a service token asks.
         """
@@ -218,6 +231,8 @@ class TokenService:
                 raise TokenRevokedError("the log-in behind this token was ended")
 
     def _check_binding(self, principal: Principal, context_id: ContextId, identity: PublicKey) -> None:
+        if not self._holds_client_keys:
+            raise BindingUncheckableError("this service holds no client keys and can't tell whose this identity is")
         key = self._store.read(lambda tx: tx.accounts.client_key(identity))
         if key is None or key.account_id != principal.account_id or key.context_id != context_id:
             raise NotYourIdentityError("this identity is no client key of your account in this context")

@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeAlias, cast
 from sqlcipher3 import dbapi2
 
 from meroid.errors import MeroidError
-from meroid.store.errors import StoreConflictError, StoreFailedError, StoreLockedError
+from meroid.store.errors import StoreBusyError, StoreConflictError, StoreFailedError, StoreLockedError
 
 Value: TypeAlias = bytes | str | int | None
 Row: TypeAlias = tuple[Any, ...]
@@ -27,9 +27,10 @@ _WRITER_CACHE_KIB = 16_384
 _READER_CACHE_KIB = 4_096
 _JOURNAL_BYTES = 64 * 1024 * 1024  # a log that grew larger is cut back at the next checkpoint
 _NOT_A_DATABASE = 26
-# SQLite's primary result codes for a database that is busy, out of memory, read-only, broken, damaged,
+_BUSY = 5
+# SQLite's primary result codes for a database that is locked, out of memory, read-only, broken, damaged,
 # full, unopenable, in trouble with its locks, or no database (sqlite.org/rescode.html).
-_FAILURES = frozenset({5, 6, 7, 8, 10, 11, 13, 14, 15, _NOT_A_DATABASE})
+_FAILURES = frozenset({6, 7, 8, 10, 11, 13, 14, 15, _NOT_A_DATABASE})
 _FAILURE_TEXTS = ("not a database", "malformed", "disk I/O error", "disk is full")  # of errors without a code
 _CONFLICTS = ("UNIQUE constraint", "FOREIGN KEY constraint")
 
@@ -147,11 +148,18 @@ def result_code(error: Exception) -> int:
     return code & 0xFF if isinstance(code, int) else 0
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether another process has what this one waits for."""
+    return result_code(error) == _BUSY
+
+
 def translated(error: Exception) -> Exception:
     """Our error for a driver's error; a plain `RuntimeError` where it shows a mistake in our own code."""
     text = str(error)
     if text.startswith(_CONFLICTS):
         return StoreConflictError("the record is here already, or what it belongs to isn't")
+    if is_busy(error):
+        return StoreBusyError("another process had the database for too long")
     if result_code(error) in _FAILURES or any(each in text for each in _FAILURE_TEXTS):
         return StoreFailedError(f"the database failed: {text}")
     return RuntimeError(f"the database refused a statement: {text}")

@@ -17,6 +17,13 @@ class StoreFailedError(UnavailableError):
     next_step = "check the free space and the health of the disk, then try again"
 
 
+class StoreBusyError(UnavailableError):
+    """Other processes of this service wrote all the time; nothing of this change is kept."""
+
+    code = "store_busy"
+    next_step = "try again in a moment"
+
+
 class DiskFullError(UnavailableError):
     """There is no room for the second file that a database is sealed anew into; nothing was changed."""
 

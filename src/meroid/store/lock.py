@@ -13,6 +13,8 @@ class FileLock:
     def __init__(self, path: Path) -> None:
         """Take the lock at once.
 
+        Processes that are forked hold it too, until each of them has given it back or ended.
+
         Raises:
             StoreInUseError: somebody has it.
             StoreFailedError: the file can't be made.
@@ -26,6 +28,14 @@ class FileLock:
         except OSError:
             os.close(self._descriptor)
             raise StoreInUseError("another process has this database open") from None
+
+    def share(self) -> "FileLock":
+        """The same lock for one more holder in this process; it is free once all have given it back."""
+        if self._descriptor is None:
+            raise ValueError("this lock was given back")
+        other = FileLock.__new__(FileLock)
+        other._descriptor = os.dup(self._descriptor)  # noqa: SLF001  # one of its own
+        return other
 
     def release(self) -> None:
         """Give the lock back; the file stays, because removing it would race with the next one."""

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class SqliteStore:
-    """A `Store` in one file, for one process; files beside it: `-wal`, `-shm`, `.lock`.
+    """A `Store` in one file, for one process or for several that share its lock; files beside it: `-wal`, `-shm`, `.lock`.
 
     Opening makes the file if it isn't there and migrates an older schema.
     """
@@ -42,6 +42,7 @@ class SqliteStore:
         try:
             bring_up_to_date(path, key_hex)
             self._connection = open_writer(path, key_hex)
+            self._connection.execute("PRAGMA busy_timeout = 0")  # the writer waits for others in its own way
         except BaseException:
             self._lock.release()
             raise

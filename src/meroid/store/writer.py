@@ -4,7 +4,8 @@ A commit costs a flush of the disk, whatever it holds, so fifty callers share on
 thread for it: to wake one and to be woken again would cost a lone caller a third of its commit.
 
 1. Queue the work. Who finds nobody leading leads; the others wait.
-2. The leader takes all that is queued, and begins an immediate transaction.
+2. The leader takes all that is queued, and begins an immediate transaction; other processes that write wait their
+   turn, looking often: SQLite's own waiting grows to 100 ms, in which a busy process begins and ends many times.
 3. Run each work inside its own savepoint; one that raises is undone alone.
 4. Commit.
 5. Give the lead to the first that came meanwhile, and release the callers of the group, each with
@@ -12,19 +13,22 @@ thread for it: to wake one and to be woken again would cost a lone caller a thir
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from meroid.service.ports.store import Transaction
-from meroid.store.driver import Connection, DriverError
-from meroid.store.errors import StoreClosedError, StoreFailedError
+from meroid.store.driver import Connection, DriverError, is_busy
+from meroid.store.errors import StoreBusyError, StoreClosedError, StoreFailedError
 from meroid.store.session import Session
 from meroid.store.transaction import SqlTransaction
 
 T = TypeVar("T")
 
 _GROUP = 256  # works per commit: bounds how long the first of a group waits for the last
+_BUSY_S = 5.0  # how long other processes may keep it waiting
+_LOOK_AGAIN_S = 0.001
 
 
 class _Job(Generic[T]):
@@ -64,7 +68,7 @@ class _Job(Generic[T]):
         """Note that the work wasn't kept; what the work itself raised goes first."""
         if self._error is None:
             # One exception for each caller: they raise it in threads of their own.
-            self._error = StoreFailedError(reason)
+            self._error = StoreBusyError(reason) if isinstance(cause, StoreBusyError) else StoreFailedError(reason)
             self._error.__cause__ = cause
         self.done = True
 
@@ -162,7 +166,7 @@ class Writer:
         """Commit all that waits, or as many as come before the transaction is lost."""
         done: list[_Job[object]] = []
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._begin()
             kept = self._run_all(waiting, done)
             self._connection.execute("COMMIT" if kept else "ROLLBACK")
         except BaseException as error:  # whatever it is, the callers wait for an answer
@@ -179,6 +183,22 @@ class Writer:
         self.commits += kept
         for job in done:
             job.done = True
+
+    def _begin(self) -> None:
+        until: float | None = None
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except DriverError as error:
+                if not is_busy(error):
+                    raise
+                now = time.monotonic()
+                until = until or now + _BUSY_S
+                if now >= until:
+                    raise StoreBusyError("other processes write all the time") from error
+                time.sleep(_LOOK_AGAIN_S)
+            else:
+                return
 
     def _run_all(self, waiting: deque[_Job[object]], done: list[_Job[object]]) -> bool:
         """Run what waits, moving it to `done`; true if anything is left to commit."""

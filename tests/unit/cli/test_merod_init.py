@@ -11,7 +11,7 @@ from meroid.cli.merod import program
 
 def init(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     monkeypatch.setattr(program, "harden_process", lambda: None)  # would hold for the whole test run
-    monkeypatch.setattr(program, "_log_to_stderr", lambda: None)
+    monkeypatch.setattr(program, "log_to_stderr", lambda: None)
     monkeypatch.setattr(sys, "argv", ["merod", *words, "--node-name", "node1", "init"])
     assert program.main() == 0
 

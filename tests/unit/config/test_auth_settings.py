@@ -52,8 +52,19 @@ def test_the_wires_name_of_the_rpc_endpoint_is_read() -> None:
         {"jwt": {"access_token_expiry": True}},
         {"jwt": {"refresh_token_expiry": "1h"}},
         {"near": {"rpc": "ftp://x"}},
+        {"providers": {"near_wallet": "off"}},
+        {"user_password": {"min_password_length": 7}},
+        {"user_password": {"max_password_length": 129}},
     ],
 )
 def test_an_impossible_value_is_refused(table: dict[str, object]) -> None:
     with pytest.raises(BadConfigError):
         auth_settings(table)
+
+
+def test_a_method_is_switched_off_by_its_name() -> None:
+    auth = auth_settings(
+        {"providers": {"near_wallet": False, "user_password": True}}, {"providers": {"passkey": False}}
+    )
+
+    assert auth.methods_off == {"near_wallet", "passkey"}

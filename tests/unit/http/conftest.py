@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -171,7 +171,7 @@ def serving(table: Table) -> Iterator[Serve]:
     """Start the table with settings of choice; everything stops at the end."""
     with ExitStack() as stack:
 
-        def start(*, proxy: bool = False, workers: Workers | None = None, **settings: list[str]) -> Running:
+        def start(*, proxy: bool = False, workers: Workers | None = None, **settings: Any) -> Running:
             owner = Principal.node(AccountId(bytes(32)))
             guard = Guard(FixedGate(), own_principal=(lambda: owner) if proxy else None)
             app = HttpApplication(

@@ -1,4 +1,4 @@
-"""`merod keys …`: store key and token signing key of a node, on its own machine, while the node is stopped."""
+"""`merod keys …`, `mero-auth keys …`: store key and token signing key, on the own machine, while the service is stopped."""
 
 import argparse
 import json
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from meroid.cli.merod.keys_signing import rotate_signing
 from meroid.cli.merod.prompt import ask_on_terminal
-from meroid.config import Settings
+from meroid.config import ServiceSettings, Settings
 from meroid.vault.process import Hardening, harden_process
 
 if TYPE_CHECKING:
@@ -17,24 +17,27 @@ if TYPE_CHECKING:
 _MEBIBYTE = 1024 * 1024
 
 
-def add_keys(keys: argparse.ArgumentParser) -> None:
-    """What stands behind `merod keys`."""
+def add_keys(keys: argparse.ArgumentParser, *, may_move: bool = True) -> None:
+    """What stands behind `merod keys`; `may_move` where the configuration is one that a move can change."""
     actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
     show = actions.add_parser("show", help="where the store key lies, whether it opens the database, and who could")
     show.add_argument("--json", action="store_true", help="print JSON")
     rotate = actions.add_parser("rotate-store", help="make a new store key, and seal everything anew under it")
-    move = actions.add_parser("move", help="move the store key to another key store")
-    move.add_argument("uri", metavar="URI", help="file:, file:/PATH, keyring:, pkcs11:token=NAME, env:NAME")
+    changing = [rotate]
+    if may_move:
+        move = actions.add_parser("move", help="move the store key to another key store")
+        move.add_argument("uri", metavar="URI", help="file:, file:/PATH, keyring:, pkcs11:token=NAME, env:NAME")
+        changing.append(move)
     signing = actions.add_parser(
         "rotate-signing", help="sign tokens with a new key; old tokens stay good until they end"
     )
     signing.add_argument("--now", action="store_true", help="end all tokens at once: everybody has to log in again")
     signing.add_argument("-y", "--yes", action="store_true", help="with --now: don't ask")
-    for each in (rotate, move, signing):
+    for each in (*changing, signing):
         each.add_argument("--dry-run", action="store_true", help="look at everything, and change nothing")
 
 
-def run_keys(arguments: argparse.Namespace, settings: Settings) -> None:
+def run_keys(arguments: argparse.Namespace, settings: ServiceSettings) -> None:
     """Do what was asked for.
 
     Raises:
@@ -46,11 +49,11 @@ def run_keys(arguments: argparse.Namespace, settings: Settings) -> None:
         _rotate(settings, dry_run=arguments.dry_run)
     elif arguments.action == "rotate-signing":
         rotate_signing(settings, at_once=arguments.now, yes=arguments.yes, dry_run=arguments.dry_run)
-    else:
+    elif isinstance(settings, Settings):
         _move(settings, arguments.uri, dry_run=arguments.dry_run)
 
 
-def _show(settings: Settings, *, as_json: bool) -> None:
+def _show(settings: ServiceSettings, *, as_json: bool) -> None:
     from meroid.custody.state import look_at_store_key  # noqa: PLC0415  # heavy, and not needed for --help
 
     state = look_at_store_key(settings, ask=ask_on_terminal())
@@ -63,10 +66,10 @@ def _show(settings: Settings, *, as_json: bool) -> None:
         raise state.problem
 
 
-def _as_json(settings: Settings, state: "StoreKeyState", process: Hardening) -> dict[str, object]:
+def _as_json(settings: ServiceSettings, state: "StoreKeyState", process: Hardening) -> dict[str, object]:
     protection, note, problem = state.protection, state.move_unfinished, state.problem
     return {
-        "node": settings.name,
+        "node": settings.home.name,
         "keyStore": settings.key_store,
         "place": state.place,
         "found": state.found,
@@ -111,7 +114,7 @@ def _never(holds: bool) -> str:  # noqa: FBT001 - its one argument
     return "never" if holds else "possible: the system doesn't forbid it"
 
 
-def _rotate(settings: Settings, *, dry_run: bool) -> None:
+def _rotate(settings: ServiceSettings, *, dry_run: bool) -> None:
     from meroid.custody.rotating import rotate  # noqa: PLC0415  # heavy, and not needed for --help
 
     progress = _Progress()

@@ -1,13 +1,13 @@
-"""`merod keys rotate-signing`: another key signs the tokens of a node."""
+"""`merod keys rotate-signing`: another key signs the tokens of a node, or of an auth service alone."""
 
 from datetime import UTC, datetime
 
 from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.merod.terminal import confirm
-from meroid.config import Settings
+from meroid.config import ServiceSettings
 
 
-def rotate_signing(settings: Settings, *, at_once: bool, yes: bool, dry_run: bool) -> None:
+def rotate_signing(settings: ServiceSettings, *, at_once: bool, yes: bool, dry_run: bool) -> None:
     """Make a new token signing key, and say what becomes of the old one.
 
     Raises:

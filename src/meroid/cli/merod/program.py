@@ -1,14 +1,11 @@
 """The program: prints, and talks to `app`."""
 
 import argparse
-import logging
 import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
-
-import structlog
 
 from meroid.cli.merod.account import run_account
 from meroid.cli.merod.fresh_home import fresh_home, recover_home
@@ -16,8 +13,9 @@ from meroid.cli.merod.grammar import meaningless, parser
 from meroid.cli.merod.greeting import greet, how_to_type
 from meroid.cli.merod.keys import run_keys
 from meroid.cli.merod.prompt import ask_on_terminal
+from meroid.cli.service import log_to_stderr, owner_password, print_refusal
 from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
-from meroid.errors import InvalidInputError, MeroidError
+from meroid.errors import MeroidError
 from meroid.vault.process import harden_process
 from meroid.vault.store_keys import open_secret_store
 
@@ -25,18 +23,11 @@ _REFUSED: Final = 1
 _INTERRUPTED: Final = 130
 
 
-class NoPasswordError(InvalidInputError):
-    """An owner was named without a password."""
-
-    code = "no_password"
-    next_step = "give the password in a file: --owner-password-file FILE, or - for stdin"
-
-
 def main() -> int:
     """Run `merod`; the exit code is 0, 1 for a refusal, 2 for wrong arguments."""
     arguments = parser().parse_args()
     harden_process()
-    _log_to_stderr()
+    log_to_stderr()
     try:
         home = Path(arguments.home).expanduser().absolute()
         if arguments.command == "init":
@@ -52,8 +43,7 @@ def main() -> int:
         else:
             _run(arguments, home)
     except MeroidError as error:
-        print(f"error: {error.reason} ({error.code})", file=sys.stderr)
-        print(f"hint: {error.next_step}", file=sys.stderr)
+        print_refusal(error)
         return _REFUSED
     except BrokenPipeError:
         # who reads our output has gone; the interpreter would complain when it flushes at exit
@@ -74,7 +64,7 @@ def _init(arguments: argparse.Namespace, home: Path) -> None:
     if (directory / CONFIG_FILE).exists() and not arguments.force:
         print(f"warning: node {arguments.node_name!r} is there already; nothing was changed", file=sys.stderr)
         return
-    password = _owner_password(arguments)
+    password = owner_password(arguments.owner, arguments.owner_password_file)
     settings = _fresh_settings(arguments, directory)
     open_secret_store(settings.key_store, directory)  # refuses a URI that names none
     with fresh_home(directory):
@@ -98,22 +88,6 @@ def _make(arguments: argparse.Namespace, settings: Settings, password: str) -> N
     finally:
         node.close()
     write_config(settings)
-
-
-def _owner_password(arguments: argparse.Namespace) -> str:
-    """The password of the first owner, from a file or stdin, never from an argument."""
-    if not arguments.owner:
-        return ""
-    if not arguments.owner_password_file:
-        raise NoPasswordError("an owner needs a password")
-    if arguments.owner_password_file == "-":  # noqa: S105  # a file name
-        text = sys.stdin.readline()
-    else:
-        try:
-            text = Path(arguments.owner_password_file).read_text("utf-8")
-        except OSError:
-            raise NoPasswordError("the password file can't be read") from None
-    return text.rstrip("\r\n")
 
 
 def _fresh_settings(arguments: argparse.Namespace, directory: Path) -> Settings:
@@ -143,17 +117,3 @@ def _run(arguments: argparse.Namespace, home: Path) -> None:
     from meroid.app import run_node  # noqa: PLC0415  # heavy, and not needed for --help
 
     run_node(settings, greet, ask_on_terminal())
-
-
-def _log_to_stderr() -> None:
-    """Structured lines without local variables, so that no secret of a frame is ever printed."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-    )

@@ -1,0 +1,165 @@
+"""The auth service alone: made, prepared, and served by one process or by several."""
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from meroid.app.auth import AuthServices
+from meroid.app.housekeeping import Housekeeper
+from meroid.app.supervisor import Supervisor, Worker
+from meroid.app.vaulted import Vaulted, unlock
+from meroid.auth.methods import LoginAttempt
+from meroid.clock import Clock, SystemClock
+from meroid.config import StandaloneSettings
+from meroid.custody.starting import take_store_key
+from meroid.http.application import HttpApplication, HttpSettings
+from meroid.http.guard import Guard
+from meroid.http.health_api import Health, supervisor_endpoints
+from meroid.http.routes import Endpoint, SocketEndpoint
+from meroid.http.server import HttpServer, bind
+from meroid.keys.signer import Ask, Secret
+from meroid.store.lock import FileLock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """A service that is about to answer; `setup_code` is there while nobody owns it."""
+
+    settings: StandaloneSettings
+    addresses: tuple[tuple[str, int], ...]
+    setup_code: Secret | None
+
+
+class AuthService:
+    """All of the auth service on its store: what one process of it answers with."""
+
+    def __init__(self, settings: StandaloneSettings, vaulted: Vaulted, clock: Clock | None = None) -> None:
+        self.store = vaulted.store
+        self.clock: Clock = clock or SystemClock()
+        self.auth = AuthServices(settings, vaulted, holds_client_keys=False)
+        self.application = HttpApplication(
+            self._endpoints(settings.body_limit),
+            guard=Guard(self.auth.gate),
+            clock=self.clock,
+            settings=HttpSettings(
+                allowed_origins=settings.allowed_origins,
+                any_origin=settings.any_origin,
+                trusted_proxies=settings.trusted_proxies,
+            ),
+        )
+
+    def _endpoints(self, body_limit: int) -> list[Endpoint | SocketEndpoint]:
+        health = Health(
+            probe_store=lambda: self.store.read(lambda tx: tx.accounts.owner()), started_at=self.clock.now_ms()
+        )
+        endpoints = [*supervisor_endpoints(health), *self.auth.endpoints(health)]
+        return [
+            replace(each, body_limit=min(each.body_limit, body_limit)) if isinstance(each, Endpoint) else each
+            for each in endpoints
+        ]
+
+    def prepare(self) -> None:
+        """Make what it can't be without, and bring the key logs in line."""
+        self.auth.prepare(self.clock.now_ms())
+        self.auth.settle_logs()
+
+    def serve(self, server: HttpServer, *, keeps_house: bool) -> None:
+        """Answer until the server is stopped; one process of a service keeps house for all."""
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.application.close)
+            if keeps_house:
+                stack.enter_context(Housekeeper(self.auth.forget_ended, self.clock))
+            server.run()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+
+def initialise_auth(settings: StandaloneSettings, owner: tuple[str, str] | None, ask: Ask | None = None) -> None:
+    """Make store key, database, account and signing key where they aren't there, and the first owner if one is named.
+
+    `owner` is a user name and a password.
+
+    Raises:
+        OwnerExistsError: there is one.
+        MeroidError: as `take_store_key` and `SqliteStore` say.
+    """
+    service = AuthService(settings, unlock(settings, *take_store_key(settings, make=True, ask=ask)))
+    try:
+        service.prepare()
+        if owner is not None:
+            name, password = owner
+            proof = {"username": name, "password": password}
+            attempt = LoginAttempt(method="user_password", public_key=name, provider_data=proof)
+            service.auth.login.create_owner(attempt, service.clock.now_ms())
+    finally:
+        service.close()
+
+
+def run_auth(settings: StandaloneSettings, announce: Callable[[Beginning], None], ask: Ask | None = None) -> None:
+    """Run until a signal; the sockets are bound first, and requests wait until everything is ready.
+
+    What isn't there yet is made. With several workers this process takes the store key and holds the lock of the
+    database and the sockets; the workers are its forks and have them from it.
+
+    Raises:
+        MeroidError: an address is taken, the store or the key store doesn't open.
+    """
+    with contextlib.ExitStack() as stack:
+        sockets = bind(settings.listen)
+        for each in sockets:
+            stack.callback(each.close)
+        settings = stack.enter_context(_with_home(settings))
+        key, lock = take_store_key(settings, make=True, ask=ask)
+        stack.callback(lock.release)
+        announce(_begin(settings, sockets, key, lock))
+        if settings.workers == 1:
+            _serve_alone(settings, sockets, key, lock)
+        else:
+            Supervisor(settings.workers, lambda worker: _serve_among(settings, sockets, key, lock, worker)).run()
+
+
+@contextlib.contextmanager
+def _with_home(settings: StandaloneSettings) -> Iterator[StandaloneSettings]:
+    if not settings.temporary:
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="mero-auth-") as directory:
+        yield replace(settings, home=Path(directory))
+
+
+def _begin(settings: StandaloneSettings, sockets: Sequence[socket.socket], key: Secret, lock: FileLock) -> Beginning:
+    """Prepare the store and close it again: no connection to it may be open where a process forks."""
+    service = AuthService(settings, unlock(settings, key, lock.share()))
+    try:
+        service.prepare()
+        code = service.auth.renew_setup_code()
+    finally:
+        service.application.close()
+        service.close()
+    addresses = tuple((str(host), int(port)) for host, port in (each.getsockname()[:2] for each in sockets))
+    return Beginning(settings=settings, addresses=addresses, setup_code=code)
+
+
+def _serve_alone(settings: StandaloneSettings, sockets: Sequence[socket.socket], key: Secret, lock: FileLock) -> None:
+    service = AuthService(settings, unlock(settings, key, lock.share()))
+    try:
+        service.serve(HttpServer(service.application, sockets), keeps_house=True)
+    finally:
+        service.close()
+
+
+def _serve_among(
+    settings: StandaloneSettings, sockets: Sequence[socket.socket], key: Secret, lock: FileLock, worker: Worker
+) -> None:
+    service = AuthService(settings, unlock(settings, key, lock.share()))
+    try:
+        server = HttpServer(service.application, sockets, stopped_by=worker.stopped_by)
+        worker.when_orphaned(server.stop)
+        service.serve(server, keeps_house=worker.number == 0)
+    finally:
+        service.close()

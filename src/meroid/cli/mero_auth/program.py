@@ -1,0 +1,100 @@
+"""The program: prints, and talks to `app`."""
+
+import argparse
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from meroid.cli.mero_auth.checking import check, warnings
+from meroid.cli.mero_auth.grammar import DEFAULT_FILE, parser
+from meroid.cli.mero_auth.greeting import greet
+from meroid.cli.merod.keys import run_keys
+from meroid.cli.merod.prompt import ask_on_terminal
+from meroid.cli.service import log_to_stderr, owner_password, print_refusal
+from meroid.config import BadConfigError, StandaloneSettings, load_standalone, write_standalone
+from meroid.errors import MeroidError
+from meroid.vault.process import harden_process
+
+_REFUSED: Final = 1
+_INTERRUPTED: Final = 130
+
+
+def main() -> int:
+    """Run `mero-auth`; the exit code is 0, 1 for a refusal, 2 for wrong arguments."""
+    arguments = parser().parse_args()
+    harden_process()
+    log_to_stderr(more=arguments.verbose > 0)
+    try:
+        if arguments.command == "init":
+            _init(arguments)
+        elif arguments.command == "check":
+            check(_load(arguments), as_json=arguments.json)
+        elif arguments.command == "keys":
+            run_keys(arguments, _load(arguments))
+        else:
+            _run(arguments)
+    except MeroidError as error:
+        print_refusal(error)
+        return _REFUSED
+    except BrokenPipeError:
+        # who reads our output has gone; the interpreter would complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _REFUSED
+    except KeyboardInterrupt:
+        print("\nerror: interrupted\nhint: run it again", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
+
+
+def _load(arguments: argparse.Namespace) -> StandaloneSettings:
+    """The settings; without a file that is named, those of the working directory's, if it is there."""
+    return load_standalone(_file(arguments), os.environ, bind=arguments.bind, workers=arguments.workers)
+
+
+def _file(arguments: argparse.Namespace) -> Path | None:
+    if arguments.config is not None:
+        return Path(arguments.config).absolute()
+    known = Path(DEFAULT_FILE).absolute()
+    return known if known.exists() else None
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    settings = _load(arguments)
+    for line in warnings(settings):
+        print(f"warning: {line}", file=sys.stderr)
+
+    from meroid.app import run_auth  # noqa: PLC0415  # heavy, and not needed for --help
+
+    run_auth(settings, greet, ask_on_terminal())
+
+
+def _init(arguments: argparse.Namespace) -> None:
+    file = Path(arguments.config or DEFAULT_FILE).absolute()
+    fresh = not file.exists()
+    settings = load_standalone(None if fresh else file, os.environ, bind=arguments.bind, workers=arguments.workers)
+    if settings.temporary:
+        raise BadConfigError("storage.type is memory, which keeps nothing", next_step="choose sqlite, or just run it")
+    if settings.database.exists():
+        print(f"warning: there is an auth service in {settings.home} already; nothing was changed", file=sys.stderr)
+        return
+    if arguments.key_store:
+        if not fresh:
+            raise BadConfigError(f"{file} says where the store key lies", next_step="change key_store there")
+        settings = replace(settings, key_store=arguments.key_store)
+    owner = _owner(arguments)
+
+    from meroid.app import initialise_auth  # noqa: PLC0415  # heavy, and not needed for --help
+
+    initialise_auth(settings, owner, ask_on_terminal())
+    if fresh:
+        write_standalone(settings, file)
+        print(f"wrote {file}")
+    print(f"made the auth service in {settings.home}; run it with: mero-auth -c {file}")
+
+
+def _owner(arguments: argparse.Namespace) -> tuple[str, str] | None:
+    if not arguments.owner:
+        return None
+    return arguments.owner, owner_password(arguments.owner, arguments.owner_password_file)

@@ -1,0 +1,56 @@
+"""What the programs that run a service have in common: log, refusals, the password of a first owner."""
+
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+
+from meroid.errors import InvalidInputError, MeroidError
+
+
+class NoPasswordError(InvalidInputError):
+    """An owner was named without a password."""
+
+    code = "no_password"
+    next_step = "give the password in a file: --owner-password-file FILE, or - for stdin"
+
+
+def owner_password(owner: str | None, file: str | None) -> str:
+    """The password of the first owner, from a file or stdin, never from an argument; empty if there is no owner.
+
+    Raises:
+        NoPasswordError: no file was named, or it can't be read.
+    """
+    if not owner:
+        return ""
+    if not file:
+        raise NoPasswordError("an owner needs a password")
+    if file == "-":
+        text = sys.stdin.readline()
+    else:
+        try:
+            text = Path(file).read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise NoPasswordError("the password file can't be read") from None
+    return text.rstrip("\r\n")
+
+
+def print_refusal(error: MeroidError) -> None:
+    """Say on standard error what was refused, and what to do."""
+    print(f"error: {error.reason} ({error.code})", file=sys.stderr)
+    print(f"hint: {error.next_step}", file=sys.stderr)
+
+
+def log_to_stderr(*, more: bool = False) -> None:
+    """Structured lines without local variables, so that no secret of a frame is ever printed."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if more else logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+    )

@@ -1,0 +1,116 @@
+"""`mero-auth` as an operator types it: init, check, and what it says of a configuration that is wrong."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from meroid.app import initialise_auth
+from meroid.cli.mero_auth import program
+from meroid.config import load_standalone
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(program, "log_to_stderr", lambda *, more: None)
+    monkeypatch.setattr(program, "harden_process", lambda: None)
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["mero-auth", *arguments])
+    return program.main()
+
+
+def test_init_makes_configuration_key_and_database_and_later_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "--workers", "2", "init") == 0
+    made = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert typed(monkeypatch, "init") == 0
+
+    assert {path.relative_to(tmp_path).as_posix() for path in made} >= {"auth.toml", "auth/auth.db", "auth/store.key"}
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == made
+    assert "already" in capsys.readouterr().err
+    assert load_standalone(tmp_path / "auth.toml", {}).workers == 2
+
+
+def test_an_owner_is_made_with_a_password_from_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pw").write_text("correct horse battery\n", "utf-8")
+
+    assert typed(monkeypatch, "init", "--owner", "olga") == 1
+    assert "no_password" in capsys.readouterr().err
+    assert not (tmp_path / "auth").exists()
+    assert typed(monkeypatch, "init", "--owner", "olga", "--owner-password-file", "pw") == 0
+    assert not (tmp_path / "auth" / "setup-code").exists()
+
+
+def test_the_home_of_a_memory_store_is_not_made(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MERO_AUTH__STORAGE__TYPE", "memory")
+
+    assert typed(monkeypatch, "init") == 1
+    assert "bad_config" in capsys.readouterr().err
+
+
+def test_check_says_what_holds_and_where_it_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "auth.toml").write_text("sesame = 1\n[storage]\ntype = 'rocksdb'\n", "utf-8")
+    monkeypatch.setenv("MERO_AUTH__WORKERS", "2")
+
+    assert typed(monkeypatch, "check") == 0
+    out = capsys.readouterr().out
+    assert typed(monkeypatch, "check", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+
+    assert "environment MERO_AUTH__WORKERS" in out
+    assert shown["ignored"] == ["sesame"]
+    assert len(shown["warnings"]) == 2
+    assert {"name": "workers", "value": "2", "source": "environment MERO_AUTH__WORKERS"} in shown["settings"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [("workers = 0", "bad_config"), ("key_store = 'cloud:'", "unknown_key_store"), ("=", "bad_config")],
+)
+def test_a_configuration_that_is_wrong_is_refused_by_check_and_by_run(
+    text: str, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "auth.toml").write_text(text, "utf-8")
+
+    for command in ("check", "run"):
+        assert typed(monkeypatch, "--bind", "127.0.0.1:0", command) == 1
+        assert code in capsys.readouterr().err
+    assert not (tmp_path / "auth" / "auth.db").exists()
+
+
+def test_a_second_service_in_the_same_home_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from meroid.store.lock import lock_database  # noqa: PLC0415
+
+    initialise_auth(load_standalone(None, {}), None)
+    held = lock_database(tmp_path / "auth" / "auth.db")
+    try:
+        assert typed(monkeypatch, "--bind", "127.0.0.1:0", "run") == 1
+    finally:
+        held.release()
+    assert "store_in_use" in capsys.readouterr().err
+
+
+def test_the_signing_key_is_rotated_with_the_service_stopped(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    initialise_auth(load_standalone(None, {}), None)
+
+    assert typed(monkeypatch, "keys", "rotate-signing") == 0
+    assert "new token signing key" in capsys.readouterr().out
+    assert typed(monkeypatch, "keys", "rotate-store") == 0
+    assert "auth.db" in capsys.readouterr().out
+    assert typed(monkeypatch, "keys", "show") == 0
