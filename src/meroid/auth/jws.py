@@ -140,7 +140,7 @@ def parse_object(data: bytes) -> dict[str, object]:
         InvalidTokenError: anything else.
     """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = _READER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise InvalidTokenError("the token's content is not a JSON object with unique names") from None
     if not isinstance(value, dict):
@@ -157,6 +157,9 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
+
+
+_READER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
 
 
 def _jwk(public: PublicKey) -> dict[str, str]:

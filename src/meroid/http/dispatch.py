@@ -28,8 +28,7 @@ from meroid.wire.faults import InternalFaultError, NoSuchPathError
 _log: Final = structlog.get_logger("meroid.http")
 _REFUSE_SOCKET: Final = "websocket.http.response"
 _BODY_AHEAD: Final = frozenset({"content-length", "transfer-encoding"})
-_NAME: Final = re.compile(rb"[a-z0-9-]+")
-_VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9110 §5.5
+_UNSENDABLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # RFC 9110 §5.5; ends of lines are counted
 
 
 @dataclass(slots=True, kw_only=True, repr=False, eq=False)
@@ -198,9 +197,9 @@ def _write(response: ApiResponse, path: str, scheme: str) -> Written | None:
     if not isinstance(response.body, bytes):
         return None
     headers = _whole_headers(response, path, scheme, len(response.body))
-    if any(_NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None for name, value in headers):
+    head = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if _UNSENDABLE.search(head) or not head.count(b"\r") == head.count(b"\n") == len(headers):
         return None
-    head = b"".join(b"%b: %b\r\n" % header for header in headers)
     written = response.written[scheme] = Written(response.status, b"%b\r\n%b" % (head, response.body))
     return written
 

@@ -9,7 +9,7 @@ from meroid.access.decide import (
     Resource,
     decide,
 )
-from meroid.access.permissions import LIST_CONTEXTS, Permission, narrow
+from meroid.access.permissions import LIST_CONTEXTS, Permission
 from meroid.access.principal import Principal
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.remembered import Remembered, digest_of
@@ -23,7 +23,7 @@ from meroid.auth.tokens import (
 )
 from meroid.errors import ForbiddenError
 from meroid.service.admitted import Admitted
-from meroid.service.live import check_live, granted, parsed
+from meroid.service.live import check_live, granted_to
 from meroid.service.ports.auth import Standing
 from meroid.service.ports.store import Store
 from meroid.service.signing import SigningKeys
@@ -144,7 +144,7 @@ def _principal(claims: AccessClaims, standing: Standing) -> Principal:
         subject=claims.subject,
         account_id=standing.root.account_id,
         key_id=standing.family.key_id,
-        held=narrow(granted(standing), parsed(claims.permissions)),
+        held=granted_to(standing, claims.permissions),
         bound_context=bound_context,
         bound_executor=bound_executor,
         fresh_login_at=standing.family.logged_in_at,
