@@ -17,7 +17,7 @@ _CONNECTIONS: Final = 8
 _SLICE_S: Final = 10  # of which it rests as much as makes the load
 _SAMPLE_S: Final = 2.0
 _GROWTH: Final = 0.02  # of the second half over the first, after the first fifth: flat
-_LOGINS_EACH: Final = 400
+_LOGINS_EACH: Final = 4_000
 _FIRST_SEEN_EACH: Final = 20_000
 
 
@@ -30,13 +30,9 @@ def soak(report: Report, folder: Path, seconds: int) -> None:
         sampler = Sampler(service.pid)
         began = time.monotonic()
         shots: list[Shot] = []
-        busy = 0.0
         while time.monotonic() - began < seconds:
-            start = time.monotonic()
             shots += _slice(service.url, wallet)
-            worked = time.monotonic() - start
-            busy += worked
-            time.sleep(worked * (1 / LOAD - 1))
+            time.sleep(max(0.0, _busy(shots) / LOAD - (time.monotonic() - began)))
         whole = time.monotonic() - began
         sizes = sampler.stop()
     report.section(
@@ -44,7 +40,7 @@ def soak(report: Report, folder: Path, seconds: int) -> None:
         "Full load with a rest after each slice: known tokens, tokens seen first, NEAR log-ins, refreshes. Memory is the\n"
         "resident set; flat is a second half that is no more than 2 % above the first, after the first fifth.",
     )
-    _show(report, sizes, sum(each.requests for each in shots), busy / whole)
+    _show(report, sizes, sum(each.requests for each in shots), _busy(shots) / whole)
 
 
 class Sampler:
@@ -76,8 +72,17 @@ def _slice(url: str, wallet: Wallet) -> list[Shot]:
         lambda: shoot(
             f"{url}{_VALIDATE}", "first", wallet.first_seen(_FIRST_SEEN_EACH), seconds=1, connections=_CONNECTIONS
         ),
+        lambda: shoot(f"{url}/auth/token", "post", wallet.near(_LOGINS_EACH), seconds=1, connections=_CONNECTIONS),
+        lambda: shoot(
+            f"{url}/auth/refresh", "post", wallet.refreshes(_LOGINS_EACH), seconds=1, connections=_CONNECTIONS
+        ),
     ]
     return [step() for step in steps]
+
+
+def _busy(shots: Sequence[Shot]) -> float:
+    """Seconds under load."""
+    return sum(each.cost * each.requests for each in shots)
 
 
 def _show(report: Report, sizes: Sequence[int], requests: int, load: float) -> None:
