@@ -28,6 +28,7 @@ class MeroAuth:
         self.owner = owner
         self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._still: list[int] = []
 
     @property
     def log(self) -> str:
@@ -112,18 +113,33 @@ class MeroAuth:
     @contextlib.contextmanager
     def only(self, worker: int) -> Iterator[None]:
         """Within the block this worker alone answers: the others stand still and take no connection."""
-        others = [pid for number, pid in self.pids.items() if number != worker]
-        for pid in others:
-            os.kill(pid, signal.SIGSTOP)
+        self._still = [pid for number, pid in self.pids.items() if number != worker]
+        self._signal_still(signal.SIGSTOP)
         try:
             yield
         finally:
-            for pid in others:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+            self._signal_still(signal.SIGCONT)
+            self._still = []
+
+    def _signal_still(self, number: signal.Signals) -> None:
+        for pid in self._still:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str = "") -> Got:
-        """One request on a connection of its own."""
+        """One request on a connection of its own.
+
+        A worker that was made to stand still may have been about to commit, and holds the database then; it may end that.
+        """
+        got = self._ask_once(method, path, body, token)
+        while self._still and got.code == "store_busy":
+            self._signal_still(signal.SIGCONT)
+            time.sleep(0.1)
+            self._signal_still(signal.SIGSTOP)
+            got = self._ask_once(method, path, body, token)
+        return got
+
+    def _ask_once(self, method: str, path: str, body: Any, token: str) -> Got:
         headers = {"Content-Type": "application/json", "Connection": "close"}
         if token:
             headers["Authorization"] = f"Bearer {token}"

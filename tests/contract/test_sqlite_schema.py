@@ -33,7 +33,9 @@ def connection(path: Path) -> Iterator[Connection]:
 
 def sql_of(connection: Connection) -> dict[str, str]:
     """Each table and index with its SQL, without regard to white space and the order of columns and constraints."""
-    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    rows = connection.execute(
+        "SELECT name, sql FROM sqlite_master WHERE type <> 'trigger' AND sql IS NOT NULL"
+    ).fetchall()
     return {name: normal(sql) for name, sql in rows if name not in ("alembic_version", "sqlite_sequence")}
 
 
@@ -75,6 +77,14 @@ def test_the_migrated_schema_is_the_described_one(connection: Connection) -> Non
             described[str(index.name)] = normal(str(CreateIndex(index).compile(dialect=dialect)))
 
     assert sql_of(connection) == described
+
+
+def test_only_the_audit_trail_has_triggers(connection: Connection) -> None:
+    rows = connection.execute(
+        "SELECT name, tbl_name FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
+    ).fetchall()
+
+    assert rows == [("audit_events_no_delete", "audit_events"), ("audit_events_no_update", "audit_events")]
 
 
 def test_every_table_is_strict(connection: Connection) -> None:

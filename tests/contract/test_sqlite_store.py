@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.store_contract import TransactionContract
+from tests.contract.store_contract_audit import EVENT, AuditContract
 from tests.contract.store_contract_auth import AttemptsContract, CredentialsContract, LoginsContract
 from tests.contract.store_contract_content import AccountsContract, ApplicationsContract, ContextsContract
 from tests.contract.store_contract_root_keys import ChallengesContract, RootKeysContract
@@ -43,6 +44,17 @@ class TestTransactions(TransactionContract):
 
 class TestContexts(ContextsContract):
     pass
+
+
+class TestAuditTrail(AuditContract):
+    @pytest.mark.parametrize(
+        "sql", ["UPDATE audit_events SET outcome = 'ok'", "DELETE FROM audit_events WHERE sequence = 1"]
+    )
+    def test_nothing_changes_or_removes_an_event(self, store: SqliteStore, sql: str) -> None:
+        store.write(lambda tx: tx.audit.append(EVENT))
+        with pytest.raises(RuntimeError, match="append-only"):
+            store.write(lambda tx: tx.audit._session.run(sql))  # type: ignore[attr-defined]
+        assert store.read(lambda tx: tx.audit.head().count) == 1
 
 
 class TestApplications(ApplicationsContract):

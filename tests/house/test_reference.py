@@ -127,3 +127,19 @@ def test_a_class_without_a_code_of_its_own_has_its_family_s() -> None:
 
 def test_every_setting_of_the_auth_service_alone_is_told() -> None:
     assert [key.name for key in KEYS if f"`{key.name}`" not in text("settings.md")] == []
+
+
+def test_every_key_of_the_auth_service_is_one_of_the_service_alone() -> None:
+    asked = set()
+    for node in ast.walk(ast.parse((ROOT / "src/meroid/config/auth.py").read_text("utf-8"))):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str() as key), *_]):
+                asked.add(key)
+            case ast.Call(func=ast.Name(), args=[_, ast.Constant(value=str() as key), *_]):
+                asked.add(key)
+            case _:
+                pass
+    known = {part for key in KEYS for part in key.name.split(".")}
+
+    assert {"jwt", "issuer", "access_token_expiry", "rpc"} <= asked
+    assert asked - known == set(), "give src/meroid/config/standalone.py a row for each"

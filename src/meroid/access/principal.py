@@ -18,6 +18,7 @@ class Principal:
     `subject` is the token's `sub`; `key_id` the root key or token key behind it, `None` in proxy
     mode. `held` is what token and live key record grant together. A bound principal acts in one
     context as one client key. `fresh_login_at` is the time (ms) of the log-in behind the token, `family_id` names that log-in.
+    `address` is where the request comes from, empty inside the node.
     """
 
     subject: str
@@ -28,6 +29,7 @@ class Principal:
     bound_executor: PublicKey | None = None
     fresh_login_at: int | None = None
     family_id: str | None = None
+    address: str | None = None
 
     @classmethod
     def node(cls, account_id: AccountId) -> "Principal":

@@ -5,7 +5,9 @@ import os
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from typing import Final
 
+from meroid.app.recurring import Recurring
 from meroid.app.vaulted import Vaulted
 from meroid.auth.account_key import HardwareKeyLogin, RecoveryPhraseLogin
 from meroid.auth.methods import LoginMethod
@@ -23,10 +25,12 @@ from meroid.http.keys_api import KeysApi
 from meroid.http.peers import is_loopback_name
 from meroid.http.routes import Endpoint, SocketEndpoint
 from meroid.http.token_keys_api import TokenKeysApi
+from meroid.http.watch import AuditWatch
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
 from meroid.keys.signer import Secret
 from meroid.service.account_state import AccountStates
+from meroid.service.auditing import Refusals
 from meroid.service.challenges import ChallengeService
 from meroid.service.gate import Gate
 from meroid.service.key_logs import KeyLogs
@@ -37,6 +41,9 @@ from meroid.service.proofs import Proofs
 from meroid.service.root_keys import RootKeyService
 from meroid.service.signing import SigningKeys
 from meroid.service.tokens import TokenService
+
+_RECORD_EVERY_S: Final = 0.5  # how late the audit trail may be with what was refused
+_KEEP_HOUSE_EVERY_S: Final = 600.0
 
 
 def token_signing_keys(vaulted: Vaulted, settings: AuthSettings) -> SigningKeys:
@@ -80,7 +87,12 @@ class AuthServices:
         )
         challenges = ChallengeService(self.store, signing, is_own_host=self._is_own_host)
         proofs = Proofs(self.store, self._methods(auth), challenges)
-        self.login = LoginService(self.store, self.tokens, proofs, self._drop_setup_code, settle=settle)
+        self.refusals = Refusals(self.store)
+        self.watch = AuditWatch(self.refusals)
+        self.recording = Recurring("meroid-audit", _RECORD_EVERY_S, self.refusals.write)
+        self.login = LoginService(
+            self.store, self.tokens, proofs, self._drop_setup_code, refusals=self.refusals, settle=settle
+        )
         self.root_keys = RootKeyService(self.store, proofs, settle=settle)
         self.key_permissions = KeyPermissionService(self.store)
         self.gate = Gate(self.store, signing)
@@ -88,7 +100,7 @@ class AuthServices:
     def endpoints(self, health: Health) -> list[Endpoint | SocketEndpoint]:
         """The routes of `/auth/*` and `/admin/*`."""
         return [
-            *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health).endpoints(),
+            *AuthApi(login=self.login, tokens=self.tokens, gate=self.gate, health=health, watch=self.watch).endpoints(),
             *KeysApi(login=self.login, root_keys=self.root_keys).endpoints(),
             *TokenKeysApi(keys=self.key_permissions).endpoints(),
         ]
@@ -101,6 +113,10 @@ class AuthServices:
         self.tokens.ensure_signing_key(at)
         self.forget_ended(at)
         return owner.account_id
+
+    def housekeeping(self, now: Callable[[], int]) -> Recurring:
+        """What forgets now and then; of several processes on one store, one starts it."""
+        return Recurring("meroid-house", _KEEP_HOUSE_EVERY_S, lambda: self.forget_ended(now()))
 
     def forget_ended(self, at: int) -> None:
         """Forget what has ended and is asked for no more: tokens, signing keys, failed attempts, challenges."""
@@ -125,19 +141,19 @@ class AuthServices:
             file.write(code.reveal() + b"\n")
         return code
 
-    def _methods(self, settings: AuthSettings) -> list[LoginMethod]:
-        near = settings.near
+    def _methods(self, auth: AuthSettings) -> list[LoginMethod]:
+        near = auth.near
         shown = NearNetwork(
             network=near.network, rpc_url=near.rpc or "", wallet_url=near.wallet_url, recipient=near.recipient
         )
         known: list[LoginMethod] = [
-            PasswordLogin(shortest=settings.shortest_password, longest=settings.longest_password),
+            PasswordLogin(),
             NearWalletLogin(NearRpc(near.rpc) if near.rpc is not None else None, shown),
             RecoveryPhraseLogin(AccountStates(self.store)),
             HardwareKeyLogin(),
             *([PasskeyLogin()] if find_spec("webauthn") else []),  # the extra `passkey`
         ]
-        return [each for each in known if each.name not in settings.methods_off]
+        return [each for each in known if each.name not in auth.methods_off]
 
     def _is_own_host(self, name: str) -> bool:
         return is_loopback_name(name) or name in self._own_hosts

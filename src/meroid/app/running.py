@@ -7,7 +7,6 @@ from typing import Final
 import structlog
 
 from meroid.access.principal import Principal
-from meroid.app.housekeeping import Housekeeper
 from meroid.app.node import Node
 from meroid.app.vaulted import open_vaulted
 from meroid.config import Settings
@@ -92,6 +91,7 @@ class RunningNode:
             store, self.replicas, keys, entry, self.replication, self.rotation, transport, clock, _trouble
         )
         self.accounts = AccountService(store, keys, node.key_logs, self.replicas)
+        self.housekeeping = node.auth.housekeeping(clock.now_ms)
         self.application = self._serve(own_account)
 
     def _serve(self, own_account: AccountId) -> HttpApplication:
@@ -103,6 +103,7 @@ class RunningNode:
             self._endpoints(embedded=embedded),
             guard=Guard(self.node.gate, own_principal=None if embedded else own_principal),
             clock=self.node.clock,
+            watch=self.node.auth.watch,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
                 allowed_hosts=settings.allowed_hosts,
@@ -135,6 +136,8 @@ class RunningNode:
         """Take part in every stored context, and look for those of restored keys."""
         self.replication.start()
         self.returning.start()
+        self.node.auth.recording.start()
+        self.housekeeping.start()
 
     def _synced(self, replica: Replica) -> None:
         self.returning.synced(replica)  # as below
@@ -145,6 +148,8 @@ class RunningNode:
     def close(self) -> None:
         """Finish what handlers still do, then leave the other nodes; the store is closed after that."""
         self.application.close()
+        self.node.auth.recording.close()
+        self.housekeeping.close()
         self.transport.close()
         self.returning.close()
         self.replication.close()
@@ -173,7 +178,6 @@ def run_node(settings: Settings, announce: Callable[[Node], None], ask: Ask | No
         stack.callback(running.close)
         running.start()
         announce(node)
-        stack.enter_context(Housekeeper(node.auth.forget_ended, node.clock))
         HttpServer(running.application, sockets).run()
 
 

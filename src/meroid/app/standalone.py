@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from meroid.app.auth import AuthServices
-from meroid.app.housekeeping import Housekeeper
 from meroid.app.supervisor import Supervisor, Worker
 from meroid.app.vaulted import Vaulted, unlock
 from meroid.auth.methods import LoginAttempt
@@ -44,9 +43,11 @@ class AuthService:
             self._endpoints(settings.body_limit),
             guard=Guard(self.auth.gate),
             clock=self.clock,
+            watch=self.auth.watch,
             settings=HttpSettings(
                 allowed_origins=settings.allowed_origins,
                 any_origin=settings.any_origin,
+                allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
             ),
         )
@@ -68,11 +69,15 @@ class AuthService:
 
     def serve(self, server: HttpServer, *, keeps_house: bool) -> None:
         """Answer until the server is stopped; one process of a service keeps house for all."""
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.application.close)
-            if keeps_house:
-                stack.enter_context(Housekeeper(self.auth.forget_ended, self.clock))
+        recurring = [self.auth.recording, *([self.auth.housekeeping(self.clock.now_ms)] if keeps_house else [])]
+        for each in recurring:
+            each.start()
+        try:
             server.run()
+        finally:
+            self.application.close()
+            for each in recurring:
+                each.close()
 
     def close(self) -> None:
         """Close the store."""

@@ -41,7 +41,7 @@ class WeakPasswordError(InvalidInputError):
     """A new password is shorter than the rule."""
 
     code = "weak_password"
-    next_step = "choose a longer one"
+    next_step = f"choose one of at least {LEAST_CHARACTERS} characters"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +95,14 @@ def verify_password(stored: str | None, password: str, cost: Argon2Cost = DEFAUL
     return PasswordCheck(matches=stored is not None, outdated=stored is not None and hasher.check_needs_rehash(stored))
 
 
-def check_new_password(password: str, *, lenient: bool, shortest: int = LEAST_CHARACTERS) -> None:
+def check_new_password(password: str, *, lenient: bool) -> None:
     """Apply the rule for new passwords; `lenient` waives it (first owner, directly on loopback).
 
     Raises:
         WeakPasswordError: too short.
     """
-    if len(password) < (1 if lenient else shortest):
-        raise WeakPasswordError("the password is too short", next_step=f"choose one of at least {shortest} characters")
+    if len(password) < (1 if lenient else LEAST_CHARACTERS):
+        raise WeakPasswordError("the password is too short")
 
 
 class PasswordLogin:
@@ -113,17 +113,8 @@ class PasswordLogin:
     description: Final = "Sign in with a user name and a password"
     needs_host: Final = False
 
-    def __init__(
-        self,
-        cost: Argon2Cost = DEFAULT_COST,
-        *,
-        at_once: int = HASHES_AT_ONCE,
-        shortest: int = LEAST_CHARACTERS,
-        longest: int = MOST_CHARACTERS,
-    ) -> None:
-        """`at_once` passwords are checked side by side; new ones have `shortest` to `longest` characters."""
+    def __init__(self, cost: Argon2Cost = DEFAULT_COST, *, at_once: int = HASHES_AT_ONCE) -> None:
         self._cost = cost
-        self._shortest, self._longest = shortest, longest
         self._admitted = threading.BoundedSemaphore(at_once + HASHES_WAITING)
         self._running = threading.BoundedSemaphore(at_once)
 
@@ -148,7 +139,7 @@ class PasswordLogin:
         username = _text(attempt, "username", longest=USERNAME_CHARACTERS)
         if any(unicodedata.category(character) == "Cc" for character in username):
             raise BadProviderDataError("the user name has control characters")
-        _text(attempt, "password", longest=self._longest)
+        _text(attempt, "password", longest=MOST_CHARACTERS)
         return unicodedata.normalize("NFC", username)
 
     def verify(self, attempt: LoginAttempt, verifier: str | None) -> VerifiedLogin:
@@ -164,7 +155,7 @@ class PasswordLogin:
     def enrol(self, attempt: LoginAttempt, enrolment: Enrolment) -> VerifiedLogin:
         """Hash a new password."""
         identifier, password = self._read(attempt)
-        check_new_password(password, lenient=enrolment.lenient, shortest=self._shortest)
+        check_new_password(password, lenient=enrolment.lenient)
         with self._turn():
             return VerifiedLogin(identifier=identifier, verifier=hash_password(password, self._cost))
 
@@ -183,7 +174,7 @@ class PasswordLogin:
         identifier = self.identify(attempt)
         if identifier is None:
             raise BadProviderDataError("these fields belong to another method")
-        return identifier, _text(attempt, "password", longest=self._longest)
+        return identifier, _text(attempt, "password", longest=MOST_CHARACTERS)
 
 
 def _normal(password: str) -> bytes:

@@ -50,6 +50,11 @@ class TokenRevokedError(UnauthenticatedError):
     code = "token_revoked"
     next_step = "log in again; if that fails, ask the owner of the node"
 
+    def __init__(self, reason: str, *, of: tuple[AccountId, str] | None = None) -> None:
+        """`of` is account and key of the token, for the audit trail."""
+        super().__init__(reason)
+        self.of = of
+
 
 class UnsafeClaimError(InvalidInputError):
     """A claim has characters that the JavaScript client can't decode."""

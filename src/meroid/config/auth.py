@@ -13,8 +13,6 @@ from meroid.config.toml_values import table_in
 
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
-SHORTEST_PASSWORD: Final = 8  # none shorter is taken, whatever is configured
-LONGEST_PASSWORD: Final = 128
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
 _SHORTEST_S: Final = 60
 _LONGEST_S: Final = 365 * 24 * 3_600
@@ -47,8 +45,6 @@ class AuthSettings:
         refresh_s: lifetime of refresh tokens, seconds: `jwt.refresh_token_expiry`.
         near: what it knows about NEAR.
         methods_off: names of the ways to log in that are switched off: `providers.NAME = false`.
-        shortest_password: least characters of a new one: `user_password.min_password_length`.
-        longest_password: most characters: `user_password.max_password_length`.
     """
 
     issuer: str = "meroid"
@@ -56,8 +52,6 @@ class AuthSettings:
     refresh_s: int = DEFAULT_REFRESH_S
     near: NearSettings = NearSettings()
     methods_off: frozenset[str] = frozenset()
-    shortest_password: int = SHORTEST_PASSWORD
-    longest_password: int = LONGEST_PASSWORD
 
 
 DEFAULT_AUTH: Final = AuthSettings()
@@ -80,7 +74,6 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
         near=_near(table_in(merged, "near")),
         methods_off=_switched_off(table_in(merged, "providers")),
-        **_password_lengths(table_in(merged, "user_password")),
     )
 
 
@@ -108,21 +101,6 @@ def _switched_off(table: Mapping[str, Any]) -> frozenset[str]:
         if not isinstance(value, bool):
             raise BadConfigError(f"providers.{name} is true or false")
     return frozenset(name for name, value in table.items() if not value)
-
-
-def _password_lengths(table: Mapping[str, Any]) -> dict[str, int]:
-    shortest = _characters(table, "min_password_length", SHORTEST_PASSWORD, most=LONGEST_PASSWORD)
-    longest = _characters(table, "max_password_length", LONGEST_PASSWORD, most=LONGEST_PASSWORD)
-    if shortest > longest:
-        raise BadConfigError("user_password.min_password_length is more than max_password_length")
-    return {"shortest_password": shortest, "longest_password": longest}
-
-
-def _characters(table: Mapping[str, Any], key: str, otherwise: int, *, most: int) -> int:
-    value = table.get(key, otherwise)
-    if not isinstance(value, int) or isinstance(value, bool) or not SHORTEST_PASSWORD <= value <= most:
-        raise BadConfigError(f"user_password.{key} is a number of characters from {SHORTEST_PASSWORD} to {most}")
-    return value
 
 
 def _near(table: Mapping[str, Any]) -> NearSettings:

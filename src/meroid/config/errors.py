@@ -21,4 +21,4 @@ class BadConfigError(InvalidInputError):
     """The configuration can't be read or says something impossible."""
 
     code = "bad_config"
-    next_step = "correct the named key in config.toml"
+    next_step = "correct the named key in the configuration"

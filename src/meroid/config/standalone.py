@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from meroid.config.auth import DEFAULT_AUTH, LONGEST_PASSWORD, SHORTEST_PASSWORD, auth_settings
+from meroid.config.auth import DEFAULT_AUTH, auth_settings
 from meroid.config.errors import BadConfigError, ConfigUnwritableError
 from meroid.config.layers import Key, Kind, Layers, Value, read_layers
 from meroid.config.service import ServiceSettings
@@ -35,8 +35,6 @@ KEYS: Final = (
     Key("near.rpc_url", Kind.TEXT, None),
     Key("near.wallet_url", Kind.TEXT, ""),
     Key("near.recipient", Kind.TEXT, DEFAULT_AUTH.near.recipient),
-    Key("user_password.min_password_length", Kind.NUMBER, SHORTEST_PASSWORD),
-    Key("user_password.max_password_length", Kind.NUMBER, LONGEST_PASSWORD),
     Key("providers.user_password", Kind.SWITCH, True),  # a value
     Key("providers.near_wallet", Kind.SWITCH, True),
     Key("providers.recovery_phrase", Kind.SWITCH, True),

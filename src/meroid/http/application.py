@@ -9,7 +9,7 @@ from meroid.clock import Clock
 from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
 from meroid.http.exchange import Written
-from meroid.http.guard import Guard
+from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
 from meroid.http.peers import Proxies
 from meroid.http.routes import Endpoint, RouteTable, SocketEndpoint
@@ -45,6 +45,7 @@ class HttpApplication:
         clock: Clock,
         settings: HttpSettings | None = None,
         workers: Workers | None = None,
+        watch: Watch | None = None,
     ) -> None:
         """Put it together.
 
@@ -54,8 +55,9 @@ class HttpApplication:
         chosen = settings or HttpSettings()
         self._workers = workers or Workers()
         self.table = RouteTable(endpoints)
+        proxies = Proxies(chosen.trusted_proxies)
         self._strict = guard.trusts_everybody
-        self._inner = Dispatcher(self.table, guard, self._workers, clock, Proxies(chosen.trusted_proxies))
+        self._inner = Dispatcher(self.table, guard, self._workers, clock, proxies, watch=watch)
         self._cors = Cors(
             self._inner,
             origins=chosen.allowed_origins,

@@ -6,7 +6,7 @@ from meroid import __version__
 from meroid.access.principal import Principal
 from meroid.errors import UnauthenticatedError
 from meroid.http.exchange import ApiRequest, ApiResponse
-from meroid.http.guard import bearer_of
+from meroid.http.guard import Watch, bearer_of
 from meroid.http.health_api import Health
 from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
 from meroid.ids import ContextId
@@ -19,13 +19,18 @@ from meroid.wire import auth_api as shapes
 from meroid.wire.envelope import Envelope
 
 _BEARER: Final = "Bearer "
+_VALIDATE: Final = "/auth/validate"
 _JWKS_CACHE: Final = "public, max-age=300"
 
 
 class AuthApi:
     """Log-in, refresh, validation and token keys over HTTP."""
 
-    def __init__(self, *, login: LoginService, tokens: TokenService, gate: Gate, health: Health) -> None:
+    def __init__(
+        self, *, login: LoginService, tokens: TokenService, gate: Gate, health: Health, watch: Watch | None = None
+    ) -> None:
+        """`watch` is told what `/auth/validate` refuses."""
+        self._watch = watch
         self._login = login
         self._tokens = tokens
         self._gate = gate
@@ -40,7 +45,7 @@ class AuthApi:
             Endpoint("POST", "/auth/token", self.token, log_in, envelope=auth),
             Endpoint("POST", "/auth/refresh", self.refresh, log_in, envelope=auth),
             Endpoint("POST", "/auth/logout", self.logout, judge, envelope=auth),
-            Endpoint("GET POST", "/auth/validate", self.validate, judge, envelope=auth, inline=True),
+            Endpoint("GET POST", _VALIDATE, self.validate, judge, envelope=auth, inline=True),
             Endpoint("GET", "/auth/providers", self.providers, Public("needed before log-in"), envelope=auth),
             Endpoint("GET", "/auth/health", self.health, Public("says alive or not, no more"), envelope=auth),
             Endpoint("GET", "/auth/jwks.json", self.jwks, Public("public keys"), envelope=auth),
@@ -69,13 +74,17 @@ class AuthApi:
     def refresh(self, request: ApiRequest) -> ApiResponse:
         """Exchange a refresh token; early is fine."""
         body = request.json(shapes.RefreshBody)
-        return _pair(self._tokens.refresh(body.access_token, body.refresh_token, request.at))
+        return _pair(
+            self._tokens.refresh(
+                body.access_token, body.refresh_token, request.at, address=request.peer.address or None
+            )
+        )
 
     def logout(self, request: ApiRequest) -> ApiResponse:
         """End the log-ins behind the bearer and the refresh token; also when they have expired or ended."""
         body = request.json(shapes.LogoutBody) if request.body else shapes.LogoutBody()
         bearer = bearer_of(request.headers.get("authorization"))
-        self._tokens.log_out(bearer, body.refresh_token, request.at)
+        self._tokens.log_out(bearer, body.refresh_token, request.at, address=request.peer.address or None)
         return _data(shapes.LoggedOutData())
 
     def validate(self, request: ApiRequest) -> ApiResponse:
@@ -88,6 +97,8 @@ class AuthApi:
         try:
             admitted = self._gate.look_up(bearer or None, request.at)
         except UnauthenticatedError as error:
+            if self._watch is not None:
+                self._watch.refused(error, None, request.peer, _VALIDATE, request.at)
             text = shapes.validation_text(error.code, error.reason)
             return ApiResponse.refusal(error, Envelope.AUTH, guarded=True, text=text)
         answer = admitted.shown

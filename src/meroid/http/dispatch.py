@@ -14,11 +14,12 @@ import structlog
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from meroid.access.principal import Principal
 from meroid.clock import Clock
 from meroid.errors import MeroidError
 from meroid.http.body import ClientGoneError, read_body
 from meroid.http.exchange import ApiRequest, ApiResponse, Written
-from meroid.http.guard import Guard, bearer_of, split_query_token
+from meroid.http.guard import Guard, Watch, bearer_of, split_query_token
 from meroid.http.peers import Proxies
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
 from meroid.http.workers import Workers
@@ -42,7 +43,18 @@ class _Pending:
 class Dispatcher:
     """Routes requests to handlers; every way through it ends in an answer."""
 
-    def __init__(self, table: RouteTable, guard: Guard, workers: Workers, clock: Clock, proxies: Proxies) -> None:
+    def __init__(
+        self,
+        table: RouteTable,
+        guard: Guard,
+        workers: Workers,
+        clock: Clock,
+        proxies: Proxies,
+        *,
+        watch: Watch | None = None,
+    ) -> None:
+        """`watch` is told of refusals to known callers."""
+        self._watch = watch
         self._table = table
         self._guard = guard
         self._workers = workers
@@ -102,14 +114,39 @@ class Dispatcher:
         """Admit and handle; in a worker thread."""
         request, guarded = pending.request, not isinstance(endpoint.needs, Public)
         try:
-            caller = self._guard.admit(endpoint.needs, pending.bearer, request.params, request.at)
-            return endpoint.handler(request if caller is None else replace(request, caller=caller))
+            request = self._admitted(endpoint, pending)
         except MeroidError as error:
+            return ApiResponse.refusal(error, endpoint.envelope, guarded=guarded)
+        except Exception:  # noqa: BLE001 - the last resort, as above
+            return ApiResponse.refusal(_report(request.path), endpoint.envelope)
+        try:
+            return endpoint.handler(request)
+        except MeroidError as error:
+            self._tell(error, endpoint, request, request.caller)
             if error.code == MeroidError.code:
                 error = _report(request.path)
             return ApiResponse.refusal(error, endpoint.envelope, guarded=guarded)
         except Exception:  # noqa: BLE001 - the last resort, as above
             return ApiResponse.refusal(_report(request.path), endpoint.envelope)
+
+    def _admitted(self, endpoint: Endpoint | SocketEndpoint, pending: _Pending) -> ApiRequest:
+        """The request with its caller; in a worker thread."""
+        if isinstance(endpoint.needs, Public):
+            return pending.request
+        request, caller = pending.request, None
+        try:
+            caller = self._guard.admit(endpoint.needs, pending.bearer, request.peer, request.at)
+            self._guard.authorise(caller, endpoint.needs, request.params)
+        except MeroidError as error:
+            self._tell(error, endpoint, request, caller)
+            raise
+        return replace(request, caller=caller)
+
+    def _tell(
+        self, error: MeroidError, endpoint: Endpoint | SocketEndpoint, request: ApiRequest, caller: Principal | None
+    ) -> None:
+        if self._watch is not None:
+            self._watch.refused(error, caller, request.peer, endpoint.path, request.at)
 
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         socket = WebSocket(scope, receive, send)
@@ -118,17 +155,14 @@ class Dispatcher:
             endpoint = _socket_endpoint(match)
             pending = self._pending(scope, match, b"")
             scope["query_string"] = pending.request.query_string.encode("latin-1")
-            request = pending.request
-            caller = await self._workers.run(
-                lambda: self._guard.admit(endpoint.needs, pending.bearer, request.params, request.at)
-            )
+            request = await self._workers.run(lambda: self._admitted(endpoint, pending))
         except MeroidError as error:
             await refuse_socket(ApiResponse.refusal(error, Envelope.NODE, guarded=True), scope, send)
             return
         except Exception:  # noqa: BLE001 - the last resort, as above
             await refuse_socket(ApiResponse.refusal(_report(scope["path"]), Envelope.NODE), scope, send)
             return
-        await _converse(endpoint, socket, replace(request, caller=caller))
+        await _converse(endpoint, socket, request)
 
     def _pending(self, scope: Scope, match: Match, body: bytes) -> _Pending:
         headers, forwarded_for = _headers(scope["headers"])

@@ -1,12 +1,15 @@
 """Who a request acts for, and whether it may."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from meroid.access.decide import Resource
 from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
+from meroid.auth.first_owner import Peer
+from meroid.errors import MeroidError
 from meroid.http.routes import Needs, Public, Requires
 from meroid.ids import BadIdError
 from meroid.wire.faults import BadPathError
@@ -24,6 +27,14 @@ class Gate(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Who is told of refusals; must not wait. `app.watch` answers it."""
+
+    def refused(self, error: MeroidError, caller: Principal | None, peer: Peer, route: str, at: int) -> None:
+        """A request was refused; `caller` is nobody where none was admitted, `route` its pattern."""
+        ...
+
+
 class Guard:
     """Admits callers: by their token in `embedded` mode, as the node's own principal in `proxy` mode."""
 
@@ -37,20 +48,26 @@ class Guard:
         """True in `proxy` mode."""
         return self._own_principal is not None
 
-    def admit(self, needs: Needs, bearer: str | None, params: Mapping[str, str], at: int) -> Principal | None:
+    def admit(self, needs: Needs, bearer: str | None, peer: Peer, at: int) -> Principal | None:
         """The principal of a request, or nobody on a public route. Blocks: it may read the store.
 
         Raises:
             UnauthenticatedError: no valid token.
-            ForbiddenError: valid, but without the permission that the route requires.
-            BadPathError: a path parameter is no id of its kind.
         """
         if isinstance(needs, Public):
             return None
         principal = self._own_principal() if self._own_principal else self._gate.admit(bearer, at)
-        if isinstance(needs, Requires):
+        return replace(principal, address=peer.address or None)
+
+    def authorise(self, principal: Principal | None, needs: Needs, params: Mapping[str, str]) -> None:
+        """Refuse who was admitted without the permission that the route requires.
+
+        Raises:
+            ForbiddenError: it is missing.
+            BadPathError: a path parameter is no id of its kind.
+        """
+        if principal is not None and isinstance(needs, Requires):
             self._gate.authorise(principal, needs.permission, _resource(needs, params))
-        return principal
 
 
 def _resource(needs: Requires, params: Mapping[str, str]) -> Resource:

@@ -6,12 +6,14 @@ from typing import Final
 
 from meroid.access.principal import Principal
 from meroid.account.account_state import VerifiedKeyLog
+from meroid.account.audit import Action, AuditEvent
 from meroid.account.certificate import DelegationCertificate, delegation_of, issue_certificate
 from meroid.account.changes import DelegationRevocation
 from meroid.account.proof import IdentityProof, make_proof
 from meroid.errors import ForbiddenError, InvalidInputError, NotFoundError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
+from meroid.service.auditing import actor_of
 from meroid.service.key_logs import KeyLogs, NeedsCosignersError
 from meroid.service.keyring import KeyRing
 from meroid.service.ports.accounts import AccountRecord, ClientKeyRecord
@@ -196,7 +198,15 @@ class AccountService:
             if self._owned(tx, principal, account_id).owner:
                 raise OwnerAccountError("the node acts as this account")
             tx.accounts.set_disabled(account_id, at)
-            tx.auth.revoke_account_families(account_id, at=at)
+            ended = tx.auth.revoke_account_families(account_id, at=at)
+            event = AuditEvent(
+                at=at,
+                action=Action.ACCOUNT_DISABLE,
+                by=actor_of(principal),
+                target=str(account_id),
+                details={"ended": str(ended)},
+            )
+            tx.audit.append(event)
 
         self._store.write(work)
 
@@ -212,6 +222,8 @@ class AccountService:
         def work(tx: Transaction) -> None:
             self._owned(tx, principal, account_id)
             tx.accounts.set_disabled(account_id, None)
+            event = AuditEvent(at=at, action=Action.ACCOUNT_ENABLE, by=actor_of(principal), target=str(account_id))
+            tx.audit.append(event)
 
         self._store.write(work)
 

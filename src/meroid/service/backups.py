@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from meroid.account.account_state import VerifiedKeyLog
+from meroid.account.audit import Action, AuditEvent
 from meroid.account.backup import BackedUpContext, BackedUpSlot, BackupContents
 from meroid.account.client_keys import ClientKeyPath
 from meroid.account.key_log import incept, verify_key_log
@@ -112,6 +113,9 @@ class BackupService:
             for key in keys:
                 tx.accounts.add_client_key(key)
             tx.accounts.set_backed_up(record.account_id, at)
+            restored = {"restored": "true"}
+            event = AuditEvent(at=at, action=Action.ACCOUNT_CREATE, target=str(record.account_id), details=restored)
+            tx.audit.append(event)
             tx.auth.put_setting(ADDRESSES_SETTING, json.dumps(list(dict.fromkeys(known))))
             # also with a backup: contexts may have come since it was made
             tx.auth.put_setting(SCAN_SETTING, str(record.account_id))

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from meroid.account.audit import Action, AuditEvent
 from meroid.account.client_keys import ClientKeys
 from meroid.errors import MeroidError, ThrottledError, UnavailableError
 from meroid.ids import ContextId, EpochId, OperationId
@@ -315,7 +316,10 @@ def _write(
     for key in batch.elsewhere:
         tx.accounts.mark_restored(key, at)
     for ended in batch.ended:  # tokens bound to a membership end with it, in the same commit
-        tx.auth.revoke_bound(ended, at=at)
+        revoked = tx.auth.revoke_bound(ended, at=at)
+        if revoked:
+            details = {"context": str(context_id), "executor": str(ended), "minted_keys": str(revoked)}
+            tx.audit.append(AuditEvent(at=at, action=Action.TOKEN_REVOKE, target=str(ended), details=details))
 
 
 def _open_for(replica: Replica, operation: VerifiedOperation, rekey: Rekey, own: Iterable[ClientKeys]) -> bytes | None:

@@ -13,7 +13,9 @@ from meroid.access.permissions import (
     parse_permissions,
 )
 from meroid.access.principal import Principal
+from meroid.account.audit import Action, AuditEvent, detail
 from meroid.errors import InvalidInputError
+from meroid.service.auditing import actor_of
 from meroid.service.gate import PermissionDeniedError
 from meroid.service.live import has_expired, parsed
 from meroid.service.minting import PermissionNotHeldError
@@ -165,10 +167,22 @@ def _change(
     texts = tuple(str(each) for each in after)
     if isinstance(key, TokenKeyRecord):
         tx.auth.set_token_permissions(key_id, texts)
-        return texts
-    if ADMIN not in after:
-        check_other_admin_key(tx, key)
-    tx.auth.set_root_permissions(key_id, texts)
+    else:
+        if ADMIN not in after:
+            check_other_admin_key(tx, key)
+        tx.auth.set_root_permissions(key_id, texts)
+    changed = {
+        "added": [each for each in texts if each not in key.permissions],
+        "removed": [each for each in key.permissions if each not in texts],
+    }
+    event = AuditEvent(
+        at=at,
+        action=Action.PERMISSIONS_CHANGE,
+        by=actor_of(principal),
+        target=key_id,
+        details={name: detail(" ".join(each)) for name, each in changed.items()},
+    )
+    tx.audit.append(event)
     return texts
 
 

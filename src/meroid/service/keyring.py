@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from meroid import limits
+from meroid.account.audit import NOBODY, Action, Actor, AuditEvent
 from meroid.account.client_keys import ClientKeyPath, ClientKeys
 from meroid.account.key_log import claim_device, incept, verify_key_log
 from meroid.account.seed import Seed
@@ -57,8 +58,8 @@ class KeyRing:
         self._elsewhere: set[PublicKey] = set()
         self._lock = threading.Lock()
 
-    def create_account(self, *, owner: bool, at: int) -> AccountRecord:
-        """Make an account with a fresh seed; the seed lies in the store, sealed."""
+    def create_account(self, *, owner: bool, at: int, by: Actor = NOBODY) -> AccountRecord:
+        """Make an account with a fresh seed; the seed lies in the store, sealed. `by` is who makes it."""
         seed = Seed.generate()
         inception = incept(seed).encoded
         log = verify_key_log([inception])
@@ -74,6 +75,7 @@ class KeyRing:
         def work(tx: Transaction) -> None:
             tx.accounts.add(record, inception)
             tx.accounts.append_key_log(record.account_id, log.length, claim)
+            tx.audit.append(AuditEvent(at=at, action=Action.ACCOUNT_CREATE, by=by, target=str(record.account_id)))
 
         self._store.write(work)
         return record

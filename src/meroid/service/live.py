@@ -36,12 +36,13 @@ def check_live(standing: Standing, at: int) -> None:
         TokenRevokedError: one of them was.
         TokenExpiredError: the key has expired.
     """
+    of = (standing.root.account_id, standing.family.key_id)
     if standing.root.revoked_at is not None:
-        raise TokenRevokedError("the root key behind this token was revoked")
+        raise TokenRevokedError("the root key behind this token was revoked", of=of)
     if standing.client is not None and standing.client.revoked_at is not None:
-        raise TokenRevokedError("the key behind this token was revoked")
+        raise TokenRevokedError("the key behind this token was revoked", of=of)
     if standing.family.revoked_at is not None:
-        raise TokenRevokedError("the log-in behind this token was ended")
+        raise TokenRevokedError("the log-in behind this token was ended", of=of)
     if standing.client is not None and has_expired(standing.client, at):
         raise TokenExpiredError("the key behind this token has expired")
 

@@ -6,15 +6,17 @@ from functools import partial
 from typing import Final
 
 from meroid.access.permissions import ADMIN, narrow, parse_permissions
+from meroid.account.audit import Action, Actor, AuditEvent
 from meroid.auth.challenge import Challenge
 from meroid.auth.first_owner import Peer, is_direct
 from meroid.auth.methods import Enrolment, LoginAttempt, LoginMethod, VerifiedLogin, WrongCredentialsError
 from meroid.auth.setup_code import check_setup_code, new_setup_code, setup_code_hash
-from meroid.auth.throttle import Failures, check_throttle
+from meroid.auth.throttle import Failures, address_group, check_throttle
 from meroid.auth.tokens import new_id
-from meroid.errors import ConflictError, UnauthenticatedError, UnavailableError
+from meroid.errors import ConflictError, InvalidInputError, MeroidError, UnauthenticatedError, UnavailableError
 from meroid.ids import AccountId
 from meroid.keys.signer import Secret
+from meroid.service.auditing import Refusals
 from meroid.service.challenges import use_challenge
 from meroid.service.live import check_enabled, parsed
 from meroid.service.ports.auth import RefreshRecord, RootKeyRecord, Standing
@@ -105,12 +107,14 @@ class OfferedChallenge:
     options: Mapping[str, object] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Opening:
-    """A claim with the permissions that its log-in asks for; `None` for all."""
+    """A claim with the permissions that its log-in asks for; `None` for all. `recorded`: its failure is."""
 
     claim: Claim
     narrowed_to: tuple[str, ...] | None
+    address: str | None
+    recorded: bool = False
 
 
 class LoginService:
@@ -123,9 +127,14 @@ class LoginService:
         proofs: Proofs,
         claimed: Callable[[], None] = lambda: None,
         *,
+        refusals: Refusals | None = None,
         settle: Callable[[Transaction, AccountId], object] = lambda _tx, _account: None,
     ) -> None:
-        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them."""
+        """`settle` brings an account's key log in line with its root keys, in the transaction that changed them.
+
+        `refusals` takes what is refused before there is anything to count.
+        """
+        self._refusals = refusals or Refusals(store)
         self._store = store
         self._tokens = tokens
         self._proofs = proofs
@@ -146,19 +155,46 @@ class LoginService:
             SetupRequiredError, WrongSetupCodeError: the node is empty, and this caller may not claim it.
             UnavailableError: what the method has to ask gives no answer.
         """
+        opening = None
+        try:
+            opening = self._read(request, at)
+            return self._log_in(opening, request.peer, at)
+        except MeroidError as error:
+            if not isinstance(error, InvalidInputError) and not (opening is not None and opening.recorded):
+                self._note(error, request, opening, at)
+            raise
+
+    def _read(self, request: LoginRequest, at: int) -> _Opening:
         attempt = LoginAttempt(
             method=request.auth_method, public_key=request.public_key, provider_data=request.provider_data
         )
         asked = parse_permissions(request.permissions)
-        opening = _Opening(
+        return _Opening(
             claim=self._proofs.read(attempt, request.peer, at),
             narrowed_to=tuple(str(each) for each in asked) or None,
+            address=request.peer.address or None,
         )
+
+    def _log_in(self, opening: _Opening, peer: Peer, at: int) -> TokenPair:
         if not self._store.read(lambda tx: tx.auth.has_root_keys()):
-            claimed = self._claim_node(opening, request.peer, at)
+            claimed = self._claim_node(opening, peer, at)
             if claimed is not None:
                 return claimed
         return self._open(opening, at)
+
+    def _note(self, error: MeroidError, request: LoginRequest, opening: _Opening | None, at: int) -> None:
+        """Note a log-in that was refused without being counted; nothing that was typed goes along."""
+        known = request.auth_method in {each.name for each in self._proofs.methods}
+        event = AuditEvent(
+            at=at,
+            action=Action.LOGIN,
+            by=Actor(address=request.peer.address or None),
+            outcome=error.code,
+            method=request.auth_method if known else None,
+            target=f"login:{opening.claim.digest.hex()}" if opening is not None else None,
+        )
+        stranger = f"address:{address_group(request.peer.address)}"
+        self._refusals.note(opening.claim.subject if opening is not None else stranger, event)
 
     def challenge(self, name: str, peer: Peer, at: int) -> OfferedChallenge:
         """A challenge to answer with the method of that name.
@@ -184,6 +220,7 @@ class LoginService:
         def make(tx: Transaction) -> bool:
             root = _claim_first_owner(tx, method, identifier, verified, at)
             if root is not None:
+                tx.audit.append(_root_event(Action.OWNER_CLAIM, root, None, at))
                 self._settle(tx, root.account_id)
             return root is not None
 
@@ -248,6 +285,7 @@ class LoginService:
             if root is None:
                 return None
             use_challenge(tx, claim.attempt.challenge, at)
+            tx.audit.append(_root_event(Action.OWNER_CLAIM, root, opening.address, at))
             self._settle(tx, root.account_id)
             return self._start(tx, root, opening, at)
 
@@ -268,23 +306,30 @@ class LoginService:
         for _ in range(_TRIES):
             root, failures = self._store.read(lambda tx: _look_up(tx, opening.claim, at))
             check_throttle(failures, at)
-            verified = self._verify(opening.claim, root, at)
+            verified = self._verify(opening, root, at)
             opened = self._store.write(partial(self._succeed, opening=opening, seen=root, verified=verified, at=at))
             if opened is not None:
                 return self._tokens.pair(*opened, at)
         raise WrongCredentialsError("this proof opens no account here")
 
-    def _verify(self, claim: Claim, root: RootKeyRecord | None, at: int) -> VerifiedLogin:
+    def _verify(self, opening: _Opening, root: RootKeyRecord | None, at: int) -> VerifiedLogin:
         """A proof that holds for a root key that is there, or by itself; every other is counted."""
+        claim = opening.claim
         try:
             verified = claim.method.verify(claim.attempt, root.verifier if root is not None else None)
         except WrongCredentialsError:
-            self._proofs.fail(claim, at)
+            self._fail(opening, at)
             raise
         if root is None and verified.opens is None:
-            self._proofs.fail(claim, at)
+            self._fail(opening, at)
             raise WrongCredentialsError("this proof opens no account here")
         return verified
+
+    def _fail(self, opening: _Opening, at: int) -> None:
+        opening.recorded = True
+        by = Actor(address=opening.address)
+        tried = AuditEvent(at=at, action=Action.LOGIN, by=by, outcome=WrongCredentialsError.code)
+        self._proofs.fail(opening.claim, tried, at)
 
     def _succeed(
         self, tx: Transaction, opening: _Opening, seen: RootKeyRecord | None, verified: VerifiedLogin, at: int
@@ -301,6 +346,7 @@ class LoginService:
         tx.auth.touch_root_key(root.key_id, at=at, verifier=verified.verifier)
         tx.auth.record_success(claim.digest, claim.address, at=at)
         if seen is None:
+            tx.audit.append(_root_event(Action.ROOT_KEY_BIND, root, opening.address, at))
             self._settle(tx, root.account_id)
         return self._start(tx, root, opening, at)
 
@@ -315,7 +361,16 @@ class LoginService:
         standing = tx.auth.standing(root.key_id, first.family_id)
         if standing is None:
             raise NotInitialisedError("the log-in can't be read back")
+        by = Actor(account_id=root.account_id, key_id=root.key_id, address=opening.address)
+        method, family_id = opening.claim.method.name, first.family_id
+        tx.audit.append(AuditEvent(at=at, action=Action.LOGIN, by=by, method=method, target=family_id))
         return standing, first
+
+
+def _root_event(action: Action, root: RootKeyRecord, address: str | None, at: int) -> AuditEvent:
+    """What a proof did to the root key that it was made with."""
+    by = Actor(account_id=root.account_id, key_id=root.key_id, address=address)
+    return AuditEvent(at=at, action=action, by=by, method=root.method, target=root.key_id)
 
 
 def _claim_first_owner(

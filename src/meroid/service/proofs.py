@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from meroid.account.audit import AuditEvent
 from meroid.auth.first_owner import Peer
 from meroid.auth.methods import LoginAttempt, LoginMethod
 from meroid.auth.throttle import (
     KEEP_ATTEMPTS_MS,
     LOGIN_WINDOW_MS,
     Failures,
+    LoginThrottledError,
     address_group,
     check_throttle,
     login_digest,
+    wait_ms,
 )
 from meroid.errors import UnauthenticatedError
 from meroid.service.challenges import ChallengeService
@@ -34,6 +37,11 @@ class Claim:
     attempt: LoginAttempt
     digest: bytes
     address: str
+
+    @property
+    def subject(self) -> str:
+        """For whom failures are bounded in the audit trail."""
+        return f"login:{self.digest.hex()}:{self.address}"
 
 
 class Proofs:
@@ -87,8 +95,8 @@ class Proofs:
             address=address_group(peer.address),
         )
 
-    def fail(self, claim: Claim, at: int) -> None:
-        """Count a failure; what failed together with too many others doesn't learn that it was wrong.
+    def fail(self, claim: Claim, tried: AuditEvent, at: int) -> None:
+        """Count a failure, and record `tried`; what failed together with too many others doesn't learn that it was wrong.
 
         Raises:
             LoginThrottledError: too many.
@@ -98,6 +106,14 @@ class Proofs:
             before = failures_of(tx, claim, at)
             tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS)
             tx.auth.record_failure(claim.digest, claim.address, at=at)
+            known = tx.auth.find_root_key(claim.method.name, claim.identifier)
+            event = replace(
+                tried,
+                method=claim.method.name,
+                target=f"login:{claim.digest.hex()}" if known is None else known.key_id,
+                outcome=tried.outcome if wait_ms(before, at) <= 0 else LoginThrottledError.code,
+            )
+            tx.audit.append_bounded(claim.subject, event)
             return before
 
         check_throttle(self._store.write(count), at)

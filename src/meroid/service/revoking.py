@@ -5,8 +5,10 @@ from typing import Final
 
 from meroid.access.permissions import ADMIN, Permission, any_covers
 from meroid.access.principal import Principal
+from meroid.account.audit import Action, AuditEvent
 from meroid.errors import ConflictError, ForbiddenError, NotFoundError
 from meroid.ids import AccountId
+from meroid.service.auditing import actor_of
 from meroid.service.gate import PermissionDeniedError
 from meroid.service.live import parsed
 from meroid.service.ports.auth import RootKeyRecord, TokenKeyRecord
@@ -99,9 +101,20 @@ def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, f
         raise PermissionDeniedError(f"this token doesn't hold {needed}")
     if not isinstance(record, RootKeyRecord):
         tx.auth.revoke_token_key(key_id, at=at)
+        tx.audit.append(AuditEvent(at=at, action=Action.TOKEN_REVOKE, by=actor_of(principal), target=key_id))
         return Revoked(key_id=key_id, revoked_at=at)
     check_fresh(principal, "revoking a root key", at)
-    return _revoke_root(tx, record, at, force=force)
+    revoked = _revoke_root(tx, record, at, force=force)
+    event = AuditEvent(
+        at=at,
+        action=Action.ROOT_KEY_REMOVE,
+        by=actor_of(principal),
+        method=record.method,
+        target=key_id,
+        details={"account": str(record.account_id), "minted_keys": str(revoked.minted), "forced": str(force).lower()},
+    )
+    tx.audit.append(event)
+    return revoked
 
 
 def check_other_admin_key(tx: Transaction, root: RootKeyRecord) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from meroid.access.permissions import ADMIN, any_covers
 from meroid.access.principal import Principal
+from meroid.account.audit import Action, AuditEvent
 from meroid.auth.first_owner import Peer
 from meroid.auth.methods import (
     Enrolment,
@@ -22,6 +23,7 @@ from meroid.auth.throttle import address_group, check_throttle, login_digest
 from meroid.auth.tokens import TokenRevokedError, new_id
 from meroid.errors import ConflictError, ForbiddenError, InvalidInputError
 from meroid.ids import AccountId
+from meroid.service.auditing import actor_of
 from meroid.service.challenges import use_challenge
 from meroid.service.gate import PermissionDeniedError
 from meroid.service.live import check_live, parsed
@@ -192,7 +194,7 @@ class RootKeyService:
         if method.kind != _CREDENTIALS:
             raise MethodUnsuitedError("this root key has no password")
         if new.old_password is not None:
-            self._check_old(method, root, new.old_password, new.peer, at)
+            self._check_old(principal, root, new, at)
         elif principal.key_id == root.key_id or not _may_as_much(principal, root):
             raise OldPasswordNeededError("the old password is missing")
         attempt = _attempt(method, root, new.password)
@@ -202,24 +204,36 @@ class RootKeyService:
             _check_caller(tx, principal, at)
             if not tx.auth.replace_verifier(key_id, old=root.verifier, new=verified.verifier, at=at):
                 raise RootKeyChangedError("this root key was changed meanwhile")
-            return tx.auth.end_families(key_id, but=principal.family_id, at=at) if new.end_sessions else 0
+            ended = tx.auth.end_families(key_id, but=principal.family_id, at=at) if new.end_sessions else 0
+            event = AuditEvent(
+                at=at,
+                action=Action.PASSWORD_CHANGE,
+                by=actor_of(principal),
+                method=root.method,
+                target=key_id,
+                details={"ended": str(ended)},
+            )
+            tx.audit.append(event)
+            return ended
 
         return self._store.write(work)
 
-    def _check_old(self, method: LoginMethod, root: RootKeyRecord, password: str, peer: Peer, at: int) -> None:
+    def _check_old(self, principal: Principal, root: RootKeyRecord, new: NewPassword, at: int) -> None:
         """Check the old password, as slowly as at a log-in: who stole a token may not guess it."""
+        method = self._proofs.method(root.method)
         claim = Claim(
             method=method,
             identifier=root.identifier,
-            attempt=_attempt(method, root, password),
+            attempt=_attempt(method, root, new.old_password or ""),
             digest=login_digest(method.name, root.identifier),
-            address=address_group(peer.address),
+            address=address_group(new.peer.address),
         )
         check_throttle(self._store.read(lambda tx: failures_of(tx, claim, at)), at)
         try:
             method.verify(claim.attempt, root.verifier)
         except WrongCredentialsError:
-            self._proofs.fail(claim, at)
+            by, code = actor_of(principal), WrongOldPasswordError.code
+            self._proofs.fail(claim, AuditEvent(at=at, action=Action.PASSWORD_CHANGE, by=by, outcome=code), at)
             raise WrongOldPasswordError("the old password is wrong") from None
 
 
@@ -241,6 +255,7 @@ def _bind(tx: Transaction, principal: Principal, claim: Claim, verified: Verifie
         if known.account_id != principal.account_id or claim.method.kind != _WALLET:
             raise RootKeyExistsError("this login opens an account here already")
         tx.auth.replace_verifier(known.key_id, old=known.verifier, new=verified.verifier, at=at)
+        tx.audit.append(_bound_event(Action.ROOT_KEY_RENEW, principal, known, at))
         return Bound(key_id=known.key_id, created=False)
     root = RootKeyRecord(
         key_id=new_id(),
@@ -252,7 +267,12 @@ def _bind(tx: Transaction, principal: Principal, claim: Claim, verified: Verifie
         created_at=at,
     )
     tx.auth.add_root_key(root)
+    tx.audit.append(_bound_event(Action.ROOT_KEY_BIND, principal, root, at))
     return Bound(key_id=root.key_id, created=True)
+
+
+def _bound_event(action: Action, principal: Principal, root: RootKeyRecord, at: int) -> AuditEvent:
+    return AuditEvent(at=at, action=action, by=actor_of(principal), method=root.method, target=root.key_id)
 
 
 def _check_caller(tx: Transaction, principal: Principal, at: int) -> None:

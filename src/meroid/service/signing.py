@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from meroid.account.audit import Action, AuditEvent
 from meroid.auth.challenge import BadChallengeError, Challenge
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, key_id_for
 from meroid.auth.tokens import (
@@ -75,7 +76,12 @@ class SigningKeys:
         if any(record.retired_at is None for record in self._store.read(lambda tx: tx.auth.signing_keys())):
             return
         record = self._new(at)
-        self._store.write(lambda tx: tx.auth.add_signing_key(record))
+
+        def work(tx: Transaction) -> None:
+            if tx.auth.add_signing_key(record):
+                tx.audit.append(AuditEvent(at=at, action=Action.SIGNING_KEY_CREATE, target=record.kid))
+
+        self._store.write(work)
 
     def rotate(self, at: int, *, at_once: bool = False) -> SigningKeyRecord:
         """Sign with a new key from now on; the one that signed until now.
@@ -94,6 +100,13 @@ class SigningKeys:
             tx.auth.add_signing_key(record)
             for each in known if at_once else ():
                 tx.auth.forget_signing_key(each.kid)
+            event = AuditEvent(
+                at=at,
+                action=Action.SIGNING_KEY_ROTATE,
+                target=record.kid,
+                details={"before": active.kid, "at_once": str(at_once).lower()},
+            )
+            tx.audit.append(event)
             return replace(active, retired_at=at)
 
         old = self._store.write(work)

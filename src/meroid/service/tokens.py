@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from meroid.access.principal import Principal
+from meroid.account.audit import Action, Actor, AuditEvent, detail
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.refresh import Ended, Exchange, Expired, Presented, Repeat, Reused, decide_refresh
@@ -21,6 +22,7 @@ from meroid.auth.tokens import (
 from meroid.errors import ConflictError
 from meroid.ids import AccountId, ContextId
 from meroid.keys.public import PublicKey
+from meroid.service.auditing import actor_of
 from meroid.service.gate import NotYourIdentityError
 from meroid.service.live import check_enabled, check_live, granted
 from meroid.service.minting import BadLifetimeError, ServiceTokenMintsError, WantedKey, draft_key
@@ -128,8 +130,8 @@ class TokenService:
             refresh=issuer.refresh(_refresh_claims(standing, refresh)),
         )
 
-    def refresh(self, access: str, refresh: str, at: int) -> TokenPair:
-        """Exchange a refresh token; early is fine, and so is a repetition after a lost answer.
+    def refresh(self, access: str, refresh: str, at: int, *, address: str | None = None) -> TokenPair:
+        """Exchange a refresh token; early is fine, and so is a repetition after a lost answer. `address`: where it comes from.
 
         Raises:
             InvalidTokenError: one of the tokens is no good, or they come from different log-ins.
@@ -140,7 +142,7 @@ class TokenService:
         old, presented = self._keys.access(access, at), self._keys.refresh(refresh, at)
         if (old.subject, old.family_id) != (presented.subject, presented.family_id):
             raise InvalidTokenError("access and refresh token come from different log-ins")
-        outcome = self._store.write(lambda tx: self._exchange(tx, presented, at))
+        outcome = self._store.write(lambda tx: self._exchange(tx, presented, at, address))
         if isinstance(outcome, Reused):
             raise TokenReuseError("this refresh token was used before, and its successor too")
         standing, successor = outcome
@@ -179,7 +181,7 @@ class TokenService:
 
         return self._store.write(work)
 
-    def log_out(self, access: str | None, refresh: str | None, at: int) -> None:
+    def log_out(self, access: str | None, refresh: str | None, at: int, *, address: str | None = None) -> None:
         """End the log-ins behind these tokens, expired ones too; what has ended already stays so.
 
         A minted key ends with its token.
@@ -196,8 +198,21 @@ class TokenService:
 
         def work(tx: Transaction) -> None:
             for each in ended:
-                tx.auth.revoke_family(each.family_id, at=at)
-                tx.auth.revoke_token_key(each.subject, at=at)
+                standing = tx.auth.standing(each.subject, each.family_id)
+                going = tx.auth.revoke_family(each.family_id, at=at)
+                if tx.auth.revoke_token_key(each.subject, at=at) or going:
+                    tx.audit.append(
+                        AuditEvent(
+                            at=at,
+                            action=Action.LOGOUT,
+                            by=Actor(
+                                account_id=standing.root.account_id if standing is not None else None,
+                                key_id=each.subject,
+                                address=address,
+                            ),
+                            target=each.family_id,
+                        )
+                    )
 
         self._store.write(work)
 
@@ -206,24 +221,32 @@ class TokenService:
         self._keys.forget_retired(at)
         return self._store.write(lambda tx: tx.auth.forget_refreshes(expired_before=at))
 
-    def _exchange(self, tx: Transaction, presented: RefreshClaims, at: int) -> tuple[Standing, RefreshRecord] | Reused:
+    def _exchange(
+        self, tx: Transaction, presented: RefreshClaims, at: int, address: str | None
+    ) -> tuple[Standing, RefreshRecord] | Reused:
         standing = tx.auth.standing(presented.subject, presented.family_id)
         record = tx.auth.refresh(presented.token_id)
         if standing is None or record is None or record.family_id != presented.family_id:
             raise InvalidTokenError("this refresh token isn't known here")
         check_live(standing, at)
+        by = Actor(account_id=standing.root.account_id, key_id=presented.subject, address=address)
+        event = AuditEvent(at=at, action=Action.TOKEN_REFRESH, by=by, target=presented.family_id)
         before = tx.auth.refresh(record.successor) if record.successor is not None else None
         verdict = decide_refresh(_presented(standing, record, before), at)
         match verdict:
             case Exchange():
                 successor = self._refresh_record(record.family_id, at)
                 if tx.auth.consume_refresh(record.jti, successor, at=at):
+                    tx.audit.append(event)
                     return standing, successor
-                return self._exchange(tx, presented, at)  # another worker was first: its successor is ours
+                return self._exchange(tx, presented, at, address)  # another worker was first: its successor is ours
             case Repeat() if before is not None:
+                repeated = replace(event, details={"repeated": "true"})
+                tx.audit.append_bounded(f"repeat:{presented.subject}", repeated)
                 return standing, before
             case Reused():
                 tx.auth.revoke_family(presented.family_id, at=at)
+                tx.audit.append(replace(event, outcome=TokenReuseError.code))
                 return verdict
             case Expired():
                 raise TokenExpiredError("the refresh token has expired")
@@ -243,9 +266,11 @@ class TokenService:
         record = draft_key(principal, wanted, at)
         if record.context_id is not None and record.executor is not None:
             self._check_binding(principal, record.context_id, record.executor)
-        return self._store.write(lambda tx: self._add_client(tx, record, at))
+        return self._store.write(lambda tx: self._add_client(tx, record, actor_of(principal), at))
 
-    def _add_client(self, tx: Transaction, record: TokenKeyRecord, at: int) -> tuple[Standing, RefreshRecord]:
+    def _add_client(
+        self, tx: Transaction, record: TokenKeyRecord, by: Actor, at: int
+    ) -> tuple[Standing, RefreshRecord]:
         root = _root_above(tx, record.root_key_id)
         check_enabled(tx, root.account_id)
         client = replace(record, root_key_id=root.key_id)
@@ -254,6 +279,10 @@ class TokenService:
         standing = tx.auth.standing(client.client_id, first.family_id)
         if standing is None:
             raise InvalidTokenError("the new key can't be read back")
+        event = AuditEvent(
+            at=at, action=Action.TOKEN_MINT, by=by, target=client.client_id, details=_minted_details(client)
+        )
+        tx.audit.append(event)
         return standing, first
 
     def _access_claims(self, standing: Standing, at: int) -> AccessClaims:
@@ -295,6 +324,15 @@ def _presented(standing: Standing, record: RefreshRecord, successor: RefreshReco
         exchanged_at=record.exchanged_at,
         successor_used=successor is not None and successor.exchanged_at is not None,
     )
+
+
+def _minted_details(client: TokenKeyRecord) -> dict[str, str]:
+    details = {"permissions": detail(" ".join(client.permissions))}
+    if client.context_id is not None and client.executor is not None:
+        details |= {"context": str(client.context_id), "executor": str(client.executor)}
+    if client.expires_at is not None:
+        details["expires_at"] = str(client.expires_at)
+    return details
 
 
 def _root_above(tx: Transaction, key_id: str) -> RootKeyRecord:

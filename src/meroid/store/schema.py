@@ -12,7 +12,7 @@ from pathlib import Path
 from meroid.store.driver import Connection, DriverError, open_writer, translated
 from meroid.store.errors import StoreFailedError, StoreTooNewError
 
-SCHEMA_REVISION = "0004_token_expiry"  # a test holds that it is Alembic's head
+SCHEMA_REVISION = "0005_audit_trail"  # a test holds that it is Alembic's head
 BEFORE = ".before-"  # in the name of a copy; what follows is the revision that it was made for
 PART = ".part"  # at the end of the name of one that isn't complete
 

@@ -347,3 +347,42 @@ settings = _keyed(
     _text("value", "its value"),
     PrimaryKeyConstraint("name"),
 )
+
+audit_events = _table(
+    "audit_events",
+    "the audit trail: append-only, which triggers hold, each event chained to the one before",
+    Column("sequence", Whole, primary_key=True, autoincrement=False, comment="number of the event, from 1"),
+    _whole("at", "when it happened, ms"),
+    _text("action", "what was done or tried"),
+    _text("outcome", "ok, or the code of the refusal"),
+    _blob("account_id", "account that did it; empty if unknown", nullable=True),
+    _text("key_id", "root key or token key that it was done with; may be empty", nullable=True),
+    _text("address", "where it came from; empty on the node's own machine", nullable=True),
+    _text("method", "log-in method; may be empty", nullable=True),
+    _text("target", "what it was done to; may be empty", nullable=True),
+    _text("details", "JSON object of texts"),
+    _whole("left_out", "how many more of the same were left out before it"),
+    _blob("digest", "hash of the one before and this event, 32 bytes"),
+    Index("ix_audit_events_account_id", "account_id"),
+)
+
+audit_bounds = _keyed(
+    "audit_bounds",
+    "what was refused lately, so that a flood doesn't fill the audit trail; the empty subject is everybody",
+    _text("subject", "whose refusals"),
+    _text("outcome", "code of the refusal"),
+    _whole("began_at", "when its minute began, ms"),
+    _whole("told", "how many events it had in that minute"),
+    _whole("left_out", "how many were left out since the last one"),
+    PrimaryKeyConstraint("subject", "outcome"),
+)
+
+audit_counts = _keyed(
+    "audit_counts",
+    "how often each kind of event came, those left out included",
+    _text("action", "what was done or tried"),
+    _text("outcome", "ok, or the code of the refusal"),
+    _text("method", "log-in method, or nothing"),
+    _whole("count", "how often"),
+    PrimaryKeyConstraint("action", "outcome", "method"),
+)

@@ -3,6 +3,7 @@
 from meroid.store.accounts import SqlAccounts
 from meroid.store.aliases import SqlAliases
 from meroid.store.applications import SqlApplications
+from meroid.store.audit import SqlAudit
 from meroid.store.auth import SqlAuthRecords
 from meroid.store.blobs import SqlBlobs
 from meroid.store.contexts import SqlContexts
@@ -64,3 +65,8 @@ class SqlTransaction:
     def aliases(self) -> SqlAliases:
         """Aliases."""
         return SqlAliases(self._session)
+
+    @property
+    def audit(self) -> SqlAudit:
+        """The audit trail."""
+        return SqlAudit(self._session)

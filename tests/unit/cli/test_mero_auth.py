@@ -9,6 +9,7 @@ import pytest
 from meroid.app import initialise_auth
 from meroid.cli.mero_auth import program
 from meroid.config import load_standalone
+from meroid.store.lock import lock_database
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +48,36 @@ def test_an_owner_is_made_with_a_password_from_a_file(
     assert not (tmp_path / "auth").exists()
     assert typed(monkeypatch, "init", "--owner", "olga", "--owner-password-file", "pw") == 0
     assert not (tmp_path / "auth" / "setup-code").exists()
+
+
+def test_an_init_that_fails_leaves_nothing_and_may_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pw").write_text("\n", "utf-8")
+    assert typed(monkeypatch, "init", "--owner", "olga", "--owner-password-file", "pw") == 1
+    assert "bad_provider_data" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["pw"]
+    assert typed(monkeypatch, "-c", "absent/auth.toml", "init") == 1
+    assert "config_unwritable" in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["pw"]
+
+    (tmp_path / "pw").write_text("correct horse battery\n", "utf-8")
+    assert typed(monkeypatch, "init", "--owner", "olga", "--owner-password-file", "pw") == 0
+
+
+def test_an_init_beside_one_that_begins_takes_nothing_of_it_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "auth").mkdir()
+    held = lock_database(tmp_path / "auth" / "auth.db")
+    try:
+        assert typed(monkeypatch, "init") == 1
+    finally:
+        held.release()
+
+    assert "store_in_use" in capsys.readouterr().err
+    assert (tmp_path / "auth" / "auth.db.lock").exists()
+    assert not (tmp_path / "auth.toml").exists()
 
 
 def test_the_home_of_a_memory_store_is_not_made(
@@ -93,8 +124,6 @@ def test_a_configuration_that_is_wrong_is_refused_by_check_and_by_run(
 def test_a_second_service_in_the_same_home_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from meroid.store.lock import lock_database  # noqa: PLC0415
-
     initialise_auth(load_standalone(None, {}), None)
     held = lock_database(tmp_path / "auth" / "auth.db")
     try:

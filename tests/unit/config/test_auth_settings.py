@@ -53,8 +53,6 @@ def test_the_wires_name_of_the_rpc_endpoint_is_read() -> None:
         {"jwt": {"refresh_token_expiry": "1h"}},
         {"near": {"rpc": "ftp://x"}},
         {"providers": {"near_wallet": "off"}},
-        {"user_password": {"min_password_length": 7}},
-        {"user_password": {"max_password_length": 129}},
     ],
 )
 def test_an_impossible_value_is_refused(table: dict[str, object]) -> None:

@@ -99,7 +99,7 @@ def test_the_container_file_of_the_original_is_understood(tmp_path: Path) -> Non
 
     assert settings.wants_rocksdb
     assert settings.auth.near.rpc == "https://rpc.testnet.near.org"
-    assert set(settings.ignored) >= {"security.rate_limit.rate_limit_rpm", "development.enable_mock_auth"}
+    assert set(settings.ignored) >= {"security.rate_limit.rate_limit_rpm", "cors.allowed_methods"}
     assert "test-auth-token" not in repr(settings)
 
 
@@ -127,8 +127,6 @@ def test_what_is_unknown_is_named_and_its_value_is_not(tmp_path: Path) -> None:
         ("jwt = 3", {}),
         ("[jwt]\nissuer = 'a?b'", {}),
         ("[providers]\nnear_wallet = 'no'", {}),
-        ("[user_password]\nmin_password_length = 4", {}),
-        ("[user_password]\nmin_password_length = 90\nmax_password_length = 80", {}),
         ("trusted_proxies = ['anybody']", {}),
         ("[cors]\nallowed_origins = ['app.example']", {}),
         ("[security]\nmax_body_size = 10", {}),

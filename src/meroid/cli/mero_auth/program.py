@@ -1,8 +1,11 @@
 """The program: prints, and talks to `app`."""
 
 import argparse
+import contextlib
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -85,13 +88,55 @@ def _init(arguments: argparse.Namespace) -> None:
         settings = replace(settings, key_store=arguments.key_store)
     owner = _owner(arguments)
 
+    with _all_or_nothing(settings, file if fresh else None):
+        _make(settings, owner)
+    if fresh:
+        print(f"wrote {file}")
+    print(f"made the auth service in {settings.home}; run it with: mero-auth -c {file}")
+
+
+def _make(settings: StandaloneSettings, owner: tuple[str, str] | None) -> None:
     from meroid.app import initialise_auth  # noqa: PLC0415  # heavy, and not needed for --help
 
     initialise_auth(settings, owner, ask_on_terminal())
-    if fresh:
+
+
+@contextlib.contextmanager
+def _all_or_nothing(settings: StandaloneSettings, file: Path | None) -> Iterator[None]:
+    """Write the configuration, where one is wanted; what the block raises takes it and the database away again.
+
+    A store key may stay: it opens nothing, and the next try takes it.
+    """
+    home_was_there = settings.home.exists()
+    if file is not None:
         write_standalone(settings, file)
-        print(f"wrote {file}")
-    print(f"made the auth service in {settings.home}; run it with: mero-auth -c {file}")
+    try:
+        yield
+    except BaseException:
+        if file is not None:
+            file.unlink(missing_ok=True)
+        with contextlib.suppress(MeroidError):
+            _remove_database(settings, and_home=not home_was_there)
+        raise
+
+
+def _remove_database(settings: StandaloneSettings, *, and_home: bool) -> None:
+    """Remove what was begun; not where another process has it.
+
+    Raises:
+        StoreInUseError: it has.
+        StoreFailedError: there is no home.
+    """
+    from meroid.store.lock import lock_database  # noqa: PLC0415  # heavy, and not needed for --help
+
+    lock = lock_database(settings.database)
+    try:
+        for each in settings.home.glob(f"{settings.database.name}*"):
+            each.unlink(missing_ok=True)
+        if and_home:
+            shutil.rmtree(settings.home, ignore_errors=True)
+    finally:
+        lock.release()
 
 
 def _owner(arguments: argparse.Namespace) -> tuple[str, str] | None:

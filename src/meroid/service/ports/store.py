@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from meroid.service.ports.accounts import Accounts
+from meroid.service.ports.audit import AuditTrail
 from meroid.service.ports.auth import AuthRecords
 from meroid.service.ports.content import (
     Aliases,
@@ -39,6 +40,8 @@ class Transaction(Protocol):
     def blobs(self) -> Blobs: ...
     @property
     def aliases(self) -> Aliases: ...
+    @property
+    def audit(self) -> AuditTrail: ...
 
 
 class Store(Protocol):
