@@ -180,7 +180,8 @@ class Dispatcher:
             find_peer=partial(self._proxies.peer, client[0] if client else "", headers, forwarded_for),
             at=self._clock.now_ms(),
         )
-        return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token))
+        judged_here = not isinstance(match.endpoint.needs, Public)
+        return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token) if judged_here else None)
 
 
 async def _converse(endpoint: SocketEndpoint, socket: WebSocket, request: ApiRequest) -> None:

@@ -38,6 +38,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._began = False  # a head, in that piece
         self._discarded = 0
         self._at_once: Callable[[Any], Written | None] | None = getattr(self.app, "at_once", None)
+        self._own_headers: list[tuple[bytes, bytes]] = []
+        self._own_lines = b""
         self._asked_at_once = False  # in the piece that is being read
         self._answered = False  # at once, the request that is being read
 
@@ -105,8 +107,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if written is None:
             return False
         self._answered = True
-        own = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        self.transport.write(b"".join((STATUS_LINE[written.status], *own, written.rest)))
+        own = self.server_state.default_headers
+        if own is not self._own_headers:  # a new list each second, with the date
+            self._own_headers, self._own_lines = own, b"".join([b"%b: %b\r\n" % header for header in own])
+        self.transport.write(b"".join((STATUS_LINE[written.status], self._own_lines, written.rest)))
         self.on_response_complete()
         return True
 
