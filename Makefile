@@ -6,7 +6,7 @@ PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test long lint fix demo bench locks clean
+.PHONY: help setup run test long lint fix demo bench soak locks clean
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -41,6 +41,9 @@ demo: setup ## the life of an identity, on three nodes
 
 bench: setup ## run every benchmark; BENCH_ARGS="--quick --json" is shorter, and for machines
 	@for bench in bench/*.py; do $(BIN)/python -m "bench.$$(basename "$$bench" .py)" $(BENCH_ARGS) || exit 1; done
+
+soak: setup ## the auth service under load for ten minutes; SOAK_ARGS="--soak 180" is shorter
+	@$(BIN)/python -m bench.auth $(or $(SOAK_ARGS),--soak 600)
 
 locks: setup ## write requirements/*.txt anew; LOCKS_ARGS=--upgrade takes the newest
 	@scripts/locks $(LOCKS_ARGS)

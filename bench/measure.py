@@ -271,9 +271,14 @@ def _ratio(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 
-def arguments(about: str) -> argparse.Namespace:
+def parser(about: str | None) -> argparse.ArgumentParser:
     """What every benchmark understands: `--json`, and `--quick` for small sizes."""
-    parser = argparse.ArgumentParser(description=about)
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of tables")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes and fewer rounds")
-    return parser.parse_args()
+    options = argparse.ArgumentParser(description=about)
+    options.add_argument("--json", action="store_true", help="one JSON object a line instead of tables")
+    options.add_argument("--quick", action="store_true", help="smaller sizes and fewer rounds")
+    return options
+
+
+def arguments(about: str | None) -> argparse.Namespace:
+    """What was given of that."""
+    return parser(about).parse_args()

@@ -39,7 +39,7 @@ from meroid.store.state import SqlState
 
 TARGETS: Final = {"set": 0.5, "get": 0.7}
 SAME_COST: Final = 1 / 1.2
-LIBRARIES: Final = "argon2, cryptography, joserfc.jws, nacl, sqlcipher3, starlette, structlog, uvicorn, wasmtime, zenoh"
+LIBRARIES: Final = "argon2, cryptography, nacl, sqlcipher3, starlette, structlog, uvicorn, wasmtime, zenoh"
 ARGUMENTS: Final[dict[str, dict[str, object]]] = {"set": {"key": "k", "value": "v"}, "get": {"key": "k"}}
 FLOOR: Final = {"set": ("bare run", "bare sign", "bare encrypt", "bare commit"), "get": ("bare run",)}
 BARE: Final = {"compose and sign": "bare sign", "encrypt": "bare encrypt", "commit": "bare commit"}

@@ -1,24 +1,23 @@
 """Compact JWS (RFC 7515) with EdDSA over Ed25519 (RFC 8037), and nothing else.
 
-joserfc does the format; signing and verifying go through libsodium, as everywhere in meroid.
-What joserfc would let pass is refused before it looks: base64url that isn't canonical, JSON with
-a name twice, header fields that aren't ours.
+Every header but ours is refused before any cryptography, and one byte string has one text only. A general library
+would read, check and write each part again for algorithms that don't exist here; it is the second opinion in the tests
+(`docs/decisions/0025`).
 """
 
 import base64
 import binascii
+import hashlib
 import json
 import re
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import nacl.bindings
-from joserfc.errors import JoseError
-from joserfc.jwa import JWSAlgModel
-from joserfc.jwk import OKPKey
-from joserfc.jws import JWSRegistry, deserialize_compact, serialize_compact
 
 from meroid.errors import UnauthenticatedError
-from meroid.keys.public import BadSignatureError, PublicKey, verify_signature
+from meroid.keys.public import SIGNATURE_BYTES, BadSignatureError, PublicKey, verify_signature
 from meroid.keys.signer import Secret
 
 ALGORITHM: Final = "EdDSA"
@@ -26,6 +25,8 @@ TYPE: Final = "JWT"
 TOKEN_BYTES: Final = 8192
 _SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+")
 _KID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+# By length modulo 4: with which digits a text ends whose last bits, those that stand for nothing, are zero.
+_LAST_DIGITS: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 
 
 class InvalidTokenError(UnauthenticatedError):
@@ -35,92 +36,69 @@ class InvalidTokenError(UnauthenticatedError):
     next_step = "log in again"
 
 
-class _LibsodiumEdDSA(JWSAlgModel):
-    name = ALGORITHM
-    description = "EdDSA over Ed25519 by libsodium"
-    recommended = True
-    key_type = "OKP"
+@dataclass(frozen=True, slots=True)
+class Jws:
+    """A token taken apart, not yet verified: who it says signed it, what was signed, and the signature."""
 
-    def sign(self, msg: bytes, key: OKPKey) -> bytes:
-        private = key.private_key
-        if private is None:
-            raise ValueError("a public key doesn't sign")
-        seed, public = private.private_bytes_raw(), key.public_key.public_bytes_raw()
-        return nacl.bindings.crypto_sign(msg, seed + public)[: nacl.bindings.crypto_sign_BYTES]
-
-    def verify(self, msg: bytes, sig: bytes, key: OKPKey) -> bool:
-        try:
-            verify_signature(PublicKey(key.public_key.public_bytes_raw()), msg, sig)
-        except BadSignatureError:
-            return False
-        return True
-
-
-class _Registry(JWSRegistry):
-    """Knows one algorithm, whatever is registered elsewhere in the process."""
-
-    def __init__(self) -> None:
-        super().__init__(algorithms=[ALGORITHM])
-        self.algorithms = {ALGORITHM: _LibsodiumEdDSA()}
-        self.recommended = [ALGORITHM]
-        self.max_payload_length = TOKEN_BYTES
-
-
-_REGISTRY: Final = _Registry()
+    kid: str
+    signed: bytes
+    payload: bytes
+    signature: bytes
 
 
 class SigningKey:
     """A private key with its id, ready to sign."""
 
-    __slots__ = ("_key", "kid", "public")
+    __slots__ = ("_header", "_secret", "kid", "public")
 
     def __init__(self, kid: str, seed: Secret) -> None:
-        public, _ = nacl.bindings.crypto_sign_seed_keypair(seed.reveal())
+        public, secret = nacl.bindings.crypto_sign_seed_keypair(seed.reveal())
         self.kid = kid
         self.public = PublicKey(public)
-        private: dict[str, str | list[str]] = {**_jwk(self.public), "d": _encode(seed.reveal())}
-        self._key = OKPKey.import_key(private)
+        self._secret = Secret(secret)
+        self._header = _header_text(TYPE, kid)
 
     def __repr__(self) -> str:
         return f"SigningKey({self.kid})"
 
     def sign(self, payload: bytes) -> str:
         """The payload as a token: a compact JWS with this key's id in its header."""
-        return self._sign(payload, TYPE)
+        return self._signed(self._header, payload)
 
     def state(self, payload: bytes, typ: str) -> str:
         """The payload as a statement for anybody: a JWS of another type, so that it is never taken for a token."""
-        return self._sign(payload, typ)
+        return self._signed(_header_text(typ, self.kid), payload)
 
-    def _sign(self, payload: bytes, typ: str) -> str:
-        header = {"alg": ALGORITHM, "typ": typ, "kid": self.kid}
-        return serialize_compact(header, payload, self._key, registry=_REGISTRY)
+    def _signed(self, header: str, payload: bytes) -> str:
+        text = f"{header}.{_encode(payload)}"
+        signature = nacl.bindings.crypto_sign(text.encode("ascii"), self._secret.reveal())[:SIGNATURE_BYTES]
+        return f"{text}.{_encode(signature)}"
 
 
 class VerifyingKey:
     """A public key with its id, ready to verify."""
 
-    __slots__ = ("_key", "kid", "public")
+    __slots__ = ("kid", "public")
 
     def __init__(self, kid: str, public: PublicKey) -> None:
         self.kid = kid
         self.public = public
-        self._key = OKPKey.import_key({**_jwk(public)})
 
-    def verify(self, token: str) -> bytes:
+    def verify(self, token: Jws) -> bytes:
         """The payload of a token that this key signed.
 
         Raises:
             InvalidTokenError: it didn't.
         """
         try:
-            return deserialize_compact(token, self._key, registry=_REGISTRY).payload
-        except (JoseError, ValueError, TypeError):
+            verify_signature(self.public, token.signed, token.signature)
+        except BadSignatureError:
             raise InvalidTokenError("the signature doesn't hold") from None
+        return token.payload
 
     def thumbprint(self) -> str:
         """RFC 7638 thumbprint of the public key, base64url."""
-        return self._key.thumbprint()
+        return _encode(hashlib.sha256(_compact(dict(sorted(_jwk(self.public).items())))).digest())
 
     def public_jwk(self) -> dict[str, str]:
         """The key as a JWK for verifying signatures (RFC 7517, RFC 8037)."""
@@ -132,8 +110,8 @@ def key_id_for(public: PublicKey) -> str:
     return VerifyingKey("", public).thumbprint()
 
 
-def parse_header(token: str) -> str:
-    """Check a token's outer form, before any cryptography, and return its `kid`.
+def parse_token(token: str) -> Jws:
+    """Take a token apart and check its outer form, before any cryptography.
 
     Raises:
         InvalidTokenError: too long, not three canonical base64url segments, another algorithm or
@@ -142,8 +120,18 @@ def parse_header(token: str) -> str:
     segments = token.split(".") if len(token) <= TOKEN_BYTES and token.isascii() else ()
     if len(segments) != 3:
         raise InvalidTokenError("a token has three parts and at most 8192 characters")
-    header, _, _ = (_decode(segment) for segment in segments)
-    fields = parse_object(header)
+    header, payload, signature = segments
+    return Jws(
+        kid=_kid_of(header),
+        signed=f"{header}.{payload}".encode("ascii"),
+        payload=_decode(payload),
+        signature=_decode(signature),
+    )
+
+
+@lru_cache(maxsize=64)  # the tokens of one key have one header
+def _kid_of(header: str) -> str:
+    fields = parse_object(_decode(header))
     kid = fields.pop("kid", None)
     if fields != {"alg": ALGORITHM, "typ": TYPE}:
         raise InvalidTokenError("the token's header is not one of this service")
@@ -159,7 +147,7 @@ def parse_object(data: bytes) -> dict[str, object]:
         InvalidTokenError: anything else.
     """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = _READER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError):
         raise InvalidTokenError("the token's content is not a JSON object with unique names") from None
     if not isinstance(value, dict):
@@ -178,8 +166,19 @@ def _refuse(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
 
 
+_READER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse)
+
+
 def _jwk(public: PublicKey) -> dict[str, str]:
     return {"kty": "OKP", "crv": "Ed25519", "x": _encode(bytes(public))}
+
+
+def _header_text(typ: str, kid: str) -> str:
+    return _encode(_compact({"alg": ALGORITHM, "typ": typ, "kid": kid}))
+
+
+def _compact(fields: dict[str, str]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode("ascii")
 
 
 def _encode(raw: bytes) -> str:
@@ -190,10 +189,10 @@ def _decode(segment: str) -> bytes:
     """Decode base64url; one byte string has one text only, so a token can't be respelled."""
     if not _SEGMENT.fullmatch(segment):
         raise InvalidTokenError("a part of the token is not base64url")
+    surplus = len(segment) % 4
+    if surplus and segment[-1] not in _LAST_DIGITS.get(surplus, ()):
+        raise InvalidTokenError("a part of the token is not canonical base64url")
     try:
-        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+        return base64.urlsafe_b64decode(segment + "=" * (-surplus % 4))
     except (binascii.Error, ValueError):
         raise InvalidTokenError("a part of the token is not base64url") from None
-    if _encode(raw) != segment:
-        raise InvalidTokenError("a part of the token is not canonical base64url")
-    return raw

@@ -5,11 +5,8 @@ one log-in ends its access tokens too. A bound token's `sub` is an id made for t
 and it names no account.
 """
 
-import hashlib
 import json
 import secrets
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,8 +16,9 @@ from meroid.account.audit import AuditHead
 from meroid.account.audit_statement import STATEMENT_TYPE, statement_claims
 from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims, read_challenge
 from meroid.auth.dpop import is_thumbprint
-from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_header, parse_object
+from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_object, parse_token
 from meroid.auth.node_binding import origin_of
+from meroid.auth.remembered import Remembered, digest_of
 from meroid.auth.revocations import FEED_LIFETIME_S, Feed, sign_feed
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
@@ -35,10 +33,6 @@ ID_BYTES: Final = 16
 _UNSAFE_FOR_ATOB: Final = frozenset(">?~")
 _LONGEST_STRING: Final = 1024
 _GREATEST_TIME_S: Final = 2**53
-
-
-class UnknownSigningKeyError(InvalidTokenError):
-    """The token names a signing key that isn't known here; perhaps it was made by another process just now."""
 
 
 class MissingTokenError(UnauthenticatedError):
@@ -192,8 +186,7 @@ class TokenVerifier:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._seen: OrderedDict[bytes, AccessClaims | RefreshClaims] = OrderedDict()
-        self._lock = threading.Lock()
+        self._seen: Remembered[AccessClaims | RefreshClaims] = Remembered(REMEMBERED_TOKENS)
 
     def access(self, token: str) -> AccessClaims:
         """The claims of an access token that this service signed, expired or not.
@@ -226,18 +219,12 @@ class TokenVerifier:
         return read_challenge(text, self._signed_fields(text), issuer=self._issuer)
 
     def _verify(self, token: str) -> AccessClaims | RefreshClaims:
-        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        with self._lock:
-            known = self._seen.get(digest)
-            if known is not None:
-                self._seen.move_to_end(digest)
-                return known
-        claims = self._verify_anew(token)
-        with self._lock:
-            self._seen[digest] = claims
-            while len(self._seen) > REMEMBERED_TOKENS:
-                self._seen.popitem(last=False)
-        return claims
+        digest = digest_of(token)
+        known = self._seen.get(digest)
+        if known is None:
+            known = self._verify_anew(token)
+            self._seen.put(digest, known)
+        return known
 
     def _verify_anew(self, token: str) -> AccessClaims | RefreshClaims:
         fields = self._signed_fields(token)
@@ -252,10 +239,11 @@ class TokenVerifier:
                 raise InvalidTokenError("the token has no known type")
 
     def _signed_fields(self, token: str) -> dict[str, object]:
-        key = self._keys.get(parse_header(token))
+        parsed = parse_token(token)
+        key = self._keys.get(parsed.kid)
         if key is None:
-            raise UnknownSigningKeyError("the token names a signing key that is not in use")
-        return parse_object(key.verify(token))
+            raise InvalidTokenError("the token names a signing key that is not in use")
+        return parse_object(key.verify(parsed))
 
 
 def check_expiry(claims: AccessClaims | RefreshClaims, at: int) -> None:

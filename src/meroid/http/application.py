@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from meroid.clock import Clock
 from meroid.http.cors import Cors
 from meroid.http.dispatch import Dispatcher
+from meroid.http.exchange import Written
 from meroid.http.guard import Guard, Watch
 from meroid.http.hosts import Hosts
 from meroid.http.openapi import openapi_endpoint
@@ -66,19 +67,30 @@ class HttpApplication:
         proxies = Proxies(chosen.trusted_proxies, node_host=chosen.node_host)
         addresses = Addresses(chosen.allowed_hosts)
         self.tally = Tally([each.path for each in self.table.endpoints], tally_folder)
-        self._app: ASGIApp = Dispatcher(
+        self._strict = guard.trusts_everybody
+        self._inner = Dispatcher(
             self.table, guard, self._workers, clock, proxies, addresses, watch=watch, tally=self.tally
         )
-        strict = guard.trusts_everybody
-        self._app = Cors(
-            self._app, origins=chosen.allowed_origins, any_origin=chosen.any_origin and not strict, strict=strict
+        self._cors = Cors(
+            self._inner,
+            origins=chosen.allowed_origins,
+            any_origin=chosen.any_origin and not self._strict,
+            strict=self._strict,
         )
-        if strict:
-            self._app = Hosts(self._app, allowed=chosen.allowed_hosts)
+        self._app: ASGIApp = Hosts(self._cors, allowed=chosen.allowed_hosts) if self._strict else self._cors
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
         await self._app(scope, receive, send)
+
+    def at_once(self, scope: Scope) -> Written | None:
+        """The answer to a request that nothing has to wait for, where a server can take it without a task.
+
+        Nothing if it has to go the long way, which gives the same answer: in proxy mode all requests do.
+        """
+        if self._strict or not self._cors.lets_through(scope):
+            return None
+        return self._inner.at_once(scope)
 
     def close(self) -> None:
         """Finish what handlers still do and end the worker threads."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from meroid import __version__
 from meroid.access.principal import Principal
-from meroid.auth.dpop import Proof, Shown, verify_proof
+from meroid.auth.dpop import NOTHING_SHOWN, Proof, Shown, verify_proof
 from meroid.auth.node_binding import WrongNodeError, check_node
 from meroid.errors import UnauthenticatedError
 from meroid.http.contract import COMING, POSSESSION, PROOFS, speaks
@@ -121,16 +121,23 @@ class AuthApi:
         else:
             bearer = shapes.forwarded_field(asked, "token") or ""
             proof = proof or shapes.forwarded_field(asked, "dpop")
-        target = forwarded_target(request.headers, request.peer, request.shown.target)
+        shown = NOTHING_SHOWN
+        if proof is not None:
+            shown = Shown(proof=proof, target=forwarded_target(request.headers, request.peer, request.shown.target))
         try:
-            principal = self._gate.admit(bearer or None, request.at, Shown(proof=proof, target=target))
-            check_node(principal.node_url, request.peer.node)
+            admitted = self._gate.look_up(bearer or None, request.at, shown)
+            if admitted.principal.node_url is not None:
+                check_node(admitted.principal.node_url, request.peer.node)
         except (UnauthenticatedError, WrongNodeError) as error:
             if self._watch is not None:
                 self._watch.refused(error, None, request.peer, _VALIDATE, request.at)
             text = shapes.validation_text(error.code, error.reason)
             return ApiResponse.refusal(error, Envelope.AUTH, guarded=True, text=text)
-        return ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=identified(principal))
+        answer = admitted.shown
+        if not isinstance(answer, ApiResponse):
+            answer = ApiResponse.data(shapes.VALIDATED, Envelope.AUTH, headers=identified(admitted.principal))
+            admitted.shown = answer
+        return answer
 
     @speaks(gives=shapes.ProvidersData)
     def providers(self, _: ApiRequest) -> ApiResponse:

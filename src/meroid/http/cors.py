@@ -57,6 +57,10 @@ class Cors:
         else:
             await self._app(scope, receive, self._labelled(origin, send))
 
+    def lets_through(self, scope: Scope) -> bool:
+        """Whether it does nothing to a request and its answer: no page asks."""
+        return scope["method"] != "OPTIONS" and b"origin" not in dict(scope["headers"])
+
     def _allows(self, origin: str) -> bool:
         if self._anyone:
             return True

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import logging
+import re
 import secrets
 import time
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,9 +20,9 @@ from meroid.access.principal import Principal
 from meroid.clock import Clock
 from meroid.errors import MeroidError
 from meroid.http.body import ClientGoneError, read_body
-from meroid.http.exchange import ApiRequest, ApiResponse
+from meroid.http.exchange import ApiRequest, ApiResponse, Written
 from meroid.http.guard import Guard, Watch, bearer_of, split_query
-from meroid.http.peers import Proxies, reached_by
+from meroid.http.peers import Proxies
 from meroid.http.presented import Addresses, may_write
 from meroid.http.protection import protective
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
@@ -34,9 +36,12 @@ _BAD_REQUEST: Final = 400
 _FAULT: Final = 500
 _CALLER: Final = "meroid.caller"
 _REFUSE_SOCKET: Final = "websocket.http.response"
+_HTTP_SCHEMES: Final = {"https": "https", "wss": "https"}
+_BODY_AHEAD: Final = frozenset({"content-length", "transfer-encoding"})
+_UNSENDABLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # RFC 9110 §5.5; ends of lines are counted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(slots=True, kw_only=True, repr=False, eq=False)
 class _Pending:
     """A request that was routed, not yet admitted."""
 
@@ -78,17 +83,43 @@ class Dispatcher:
         elif scope["type"] == "websocket":
             await self._socket(scope, receive, send)
 
+    def at_once(self, scope: Scope) -> Written | None:
+        """The answer of an inline route to a request without query and body; nothing if it has to go the long way.
+
+        It is the same that the long way gives, without a task and messages around it. `scope` needs no decoded path.
+        """
+        match = self._table.inline(scope["method"], scope["raw_path"])
+        if match is None:
+            return None
+        endpoint, began = match.endpoint, time.perf_counter_ns()
+        scope["path"], scope["query_string"] = endpoint.path, b""
+        try:
+            pending = self._pending(scope, match, b"")
+            if not _BODY_AHEAD.isdisjoint(pending.request.headers) or may_write(pending.request.headers):
+                return None
+            response, scheme = self._run(endpoint, pending), scope["scheme"]
+            written = response.written.get(scheme) or _write(response, endpoint.path, scheme)
+        except Exception:  # noqa: BLE001 - the long way reports it
+            return None
+        if written is not None:
+            self._note(scope, endpoint.path, response, began)
+        return written
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter_ns()
         try:
             route, response = await self._respond(scope, receive)
         except ClientGoneError:
             return
+        self._note(scope, route, response, began)
+        await _send_response(response, scope, receive, send)
+
+    def _note(self, scope: Scope, route: str, response: ApiResponse, began: int) -> None:
+        """Count an answer, and log it if it is a refusal."""
         taken_ns = time.perf_counter_ns() - began
         self._tally.count(route, response.status, taken_ns, response.headers)
         if response.status >= _BAD_REQUEST or self._logs_all:
             _log_request(scope, route, response, taken_ns)
-        await _send_response(response, scope, receive, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> tuple[str, ApiResponse]:
         """The pattern of the route, and the answer."""
@@ -128,6 +159,8 @@ class Dispatcher:
 
     def _admitted(self, endpoint: Endpoint | SocketEndpoint, pending: _Pending) -> ApiRequest:
         """The request with its caller; in a worker thread."""
+        if isinstance(endpoint.needs, Public):
+            return pending.request
         request, caller = pending.request, None
         try:
             caller = pending.scope[_CALLER] = self._guard.admit(
@@ -163,14 +196,14 @@ class Dispatcher:
 
     def _pending(self, scope: Scope, match: Match, body: bytes) -> _Pending:
         headers, forwarded_for = _headers(scope["headers"])
-        client = scope.get("client")
-        if self._proxies.says_https(client[0] if client else "", headers):
+        address = (scope.get("client") or ("",))[0]
+        if self._proxies.says_https(address, headers):
             scope["scheme"] = "https"
         query, token, proof = scope["query_string"].decode("latin-1"), None, None
         if match.endpoint.query_token:
             query, token = split_query(query, "token")
             query, proof = split_query(query, "dpop")
-        peer = self._proxies.peer(client[0] if client else "", headers, forwarded_for)
+        find_peer = partial(self._proxies.peer, address, headers, forwarded_for)
         request = ApiRequest(
             method="GET" if scope.get("method") == "HEAD" else scope.get("method", "GET"),
             path=scope["path"],
@@ -178,12 +211,14 @@ class Dispatcher:
             query_string=query,
             headers=headers,
             body=body,
-            peer=peer,
+            find_peer=find_peer,
             at=self._clock.now_ms(),
-            scheme=reached_by(scope.get("scheme", "http"), headers, trusted=peer.via_proxy),
-            shown=self._addresses.shown(scope, headers, peer, proof),
+            scheme=_HTTP_SCHEMES.get(scope.get("scheme", "http"), "http"),
+            shown=self._addresses.shown(scope, headers, find_peer, proof),
         )
-        return _Pending(request=request, bearer=bearer_of(headers.get("authorization"), token), scope=scope)
+        judged_here = not isinstance(match.endpoint.needs, Public)
+        bearer = bearer_of(headers.get("authorization"), token) if judged_here else None
+        return _Pending(request=request, bearer=bearer, scope=scope)
 
 
 async def _converse(endpoint: SocketEndpoint, socket: WebSocket, request: ApiRequest) -> None:
@@ -246,13 +281,32 @@ def _report(route: str) -> InternalFaultError:
     return InternalFaultError(request_id)
 
 
+def _write(response: ApiResponse, path: str, scheme: str) -> Written | None:
+    """A whole answer as bytes, kept with it; nothing for a stream, or a header that can't be sent."""
+    if not isinstance(response.body, bytes):
+        return None
+    headers = _whole_headers(response, path, scheme, len(response.body))
+    head = b"".join([b"%b: %b\r\n" % header for header in headers])
+    if _UNSENDABLE.search(head) or not head.count(b"\r") == head.count(b"\n") == len(headers):
+        return None
+    written = response.written[scheme] = Written(response.status, b"%b\r\n%b" % (head, response.body))
+    return written
+
+
+def _whole_headers(response: ApiResponse, path: str, scheme: str, length: int) -> list[tuple[bytes, bytes]]:
+    headers = response.raw_headers() + protective(path, scheme, response)
+    headers.append((b"content-length", str(length).encode("ascii")))
+    return headers
+
+
 async def _send_response(response: ApiResponse, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = response.raw_headers() + protective(scope["path"], scope.get("scheme", "http"), response)
+    path, scheme = scope["path"], scope.get("scheme", "http")
     if isinstance(response.body, bytes):
-        headers.append((b"content-length", str(len(response.body)).encode("ascii")))
+        headers = _whole_headers(response, path, scheme, len(response.body))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
         return
+    headers = response.raw_headers() + protective(path, scheme, response)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if scope["method"] == "HEAD":
         await send({"type": "http.response.body", "body": b""})

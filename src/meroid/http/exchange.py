@@ -1,6 +1,6 @@
 """What a handler gets and what it gives back."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 from urllib.parse import parse_qsl
@@ -23,7 +23,7 @@ _TRUE = frozenset({"true", "1"})
 _FALSE = frozenset({"false", "0"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+@dataclass(slots=True, kw_only=True, repr=False, eq=False)  # not frozen: that would cost twice as much to make
 class ApiRequest:
     """One request, read completely and admitted.
 
@@ -35,7 +35,7 @@ class ApiRequest:
         headers: lower-case names; of a repeated header the first.
         body: all of it, within the endpoint's limit.
         caller: who asks; nobody on a public route.
-        peer: where it comes from.
+        find_peer: gives `peer`, where it comes from; most requests never ask.
         at: ms since the epoch, UTC.
         shown: the proof of the key of its token, and what that has to name.
         scheme: `http` or `https`, as the caller reached the node; a trusted proxy says which.
@@ -47,7 +47,7 @@ class ApiRequest:
     query_string: str
     headers: Mapping[str, str]
     body: bytes
-    peer: Peer
+    find_peer: Callable[[], Peer]
     at: int
     caller: Principal | None = None
     scheme: str = "http"
@@ -62,6 +62,11 @@ class ApiRequest:
     def __repr__(self) -> str:
         """Without headers, query and body: they hold tokens and passwords."""
         return f"ApiRequest({self.method} {self.path})"
+
+    @property
+    def peer(self) -> Peer:
+        """Where it comes from."""
+        return self.find_peer()
 
     @property
     def principal(self) -> Principal:
@@ -109,14 +114,26 @@ class ApiRequest:
         return value in _TRUE
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A whole answer but for the server's own headers: its status, and all the bytes after those."""
+
+    status: int
+    rest: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiResponse:
-    """One answer; a stream in `body` is sent as it comes and closed when the client goes."""
+    """One answer; a stream in `body` is sent as it comes and closed when the client goes.
+
+    `written` keeps what a handler's answer looks like in bytes, by scheme, for one that is given again and again.
+    """
 
     status: int = 200
     body: bytes | AsyncIterator[bytes] = b""
     content_type: str | None = JSON
     headers: tuple[tuple[str, str], ...] = field(default=())
+    written: dict[str, Written] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def data(

@@ -46,7 +46,7 @@ class Proxies:
             via_proxy=bool(forwarded_for) and self.trusts(socket_address),
             host=headers.get("host"),
             origin=headers.get("origin"),
-            forwarded=any(name in _FORWARDING or name.startswith("x-forwarded-") for name in headers),
+            forwarded=not _FORWARDING.isdisjoint(headers) or "\nx-forwarded-" in "\n" + "\n".join(headers),
             node=self._node_host or self._named_by_proxy(socket_address, headers) or headers.get("host"),
         )
 
@@ -65,12 +65,6 @@ def host_name(host: str) -> str | None:
     """The name in a Host header, without port and brackets, lower case; nothing if it is malformed."""
     found = _HOST.fullmatch(host)
     return found.group("name").strip("[]").lower() if found else None
-
-
-def reached_by(scheme: str, headers: Mapping[str, str], *, trusted: bool) -> str:
-    """The scheme under which a caller reached the node; `trusted` says that a trusted proxy names it."""
-    told = headers.get("x-forwarded-proto", "").lower() if trusted else ""
-    return told if told in {"http", "https"} else "https" if scheme in {"https", "wss"} else "http"
 
 
 def origin_host(origin: str) -> str | None:

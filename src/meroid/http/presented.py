@@ -1,6 +1,6 @@
 """What a request shows to prove the key of its token, and the address under which its client sees it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
 from starlette.types import Scope
@@ -25,11 +25,15 @@ class Addresses:
         """
         self._own_hosts = frozenset(each.lower() for each in own_hosts)
 
-    def shown(self, scope: Scope, headers: Mapping[str, str], peer: Peer, query_proof: str | None) -> Shown:
+    def shown(
+        self, scope: Scope, headers: Mapping[str, str], find_peer: Callable[[], Peer], query_proof: str | None
+    ) -> Shown:
         """The proof of a request, from its header or else its query, and what that has to name."""
+        if query_proof is None and "dpop" not in headers:
+            return NOTHING_SHOWN
         proofs: Sequence[bytes] = [value for name, value in scope["headers"] if name == b"dpop"]
         proof = b",".join(proofs).decode("latin-1") or query_proof  # two of them are no proof
-        return Shown(proof=proof, target=self._target(scope, headers, peer)) if proof else NOTHING_SHOWN
+        return Shown(proof=proof, target=self._target(scope, headers, find_peer())) if proof else NOTHING_SHOWN
 
     def _target(self, scope: Scope, headers: Mapping[str, str], peer: Peer) -> Target | None:
         path: str = scope["raw_path"].decode("latin-1")

@@ -94,6 +94,13 @@ class Match:
     params: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class InlineMatch(Match):
+    """A route that is answered on the event loop."""
+
+    endpoint: Endpoint
+
+
 class UndeclaredRouteError(TypeError):
     """A route says nothing (or nonsense) about what it needs, or clashes with another: a defect of this build."""
 
@@ -106,6 +113,7 @@ class RouteTable:
 
     def __init__(self, endpoints: Iterable[Endpoint | SocketEndpoint]) -> None:
         self._literal: dict[str, dict[str, Match]] = {}
+        self._inline: dict[tuple[str, bytes], InlineMatch] = {}
         self._by_length: dict[int, list[tuple[_Pattern, tuple[str, ...], dict[str, Endpoint | SocketEndpoint]]]] = {}
         self.endpoints = tuple(endpoints)
         for endpoint in self.endpoints:
@@ -140,6 +148,10 @@ class RouteTable:
                 found |= {each: Match(endpoint, {}) for each, endpoint in methods.items()}
         raise _not_found({} if method == SOCKET else found)
 
+    def inline(self, method: str, raw_path: bytes) -> InlineMatch | None:
+        """The inline route of a method (without HEAD) and a path that is spelled as it was declared."""
+        return self._inline.get((method, raw_path))
+
     def _add(self, endpoint: Endpoint | SocketEndpoint) -> None:
         segments = endpoint.path.split("/")
         names = tuple(each[1:-1] for each in segments if each.startswith("{"))
@@ -148,6 +160,9 @@ class RouteTable:
             known = self._literal.setdefault(endpoint.path, {})
             _refuse_clash(endpoint.path, known, methods)
             known |= {method: Match(endpoint, {}) for method in methods}
+            if isinstance(endpoint, Endpoint) and endpoint.inline:
+                found = InlineMatch(endpoint, {})
+                self._inline |= {(method, endpoint.path.encode("ascii")): found for method in methods}
             return
         pattern = tuple(None if each.startswith("{") else each for each in segments)
         entries = self._by_length.setdefault(len(segments), [])

@@ -9,11 +9,13 @@ from meroid.access.decide import (
     Resource,
     decide,
 )
-from meroid.access.permissions import LIST_CONTEXTS, Permission, narrow
+from meroid.access.permissions import LIST_CONTEXTS, Permission
 from meroid.access.principal import Principal
 from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.auth.jws import InvalidTokenError
+from meroid.auth.remembered import Remembered, digest_of
 from meroid.auth.tokens import (
+    REMEMBERED_TOKENS,
     AccessClaims,
     MissingTokenError,
     TokenExpiredError,
@@ -21,7 +23,8 @@ from meroid.auth.tokens import (
     check_expiry,
 )
 from meroid.errors import ForbiddenError
-from meroid.service.live import check_live, granted, parsed
+from meroid.service.admitted import Admitted
+from meroid.service.live import check_live, granted_to
 from meroid.service.ports.auth import Standing
 from meroid.service.ports.store import Store
 from meroid.service.possession import Possession
@@ -66,15 +69,24 @@ _ERRORS: dict[str, type[PermissionDeniedError]] = {
 
 
 class Gate:
-    """Admits tokens against the live records, and authorises principals."""
+    """Admits tokens against the live records, and authorises principals.
+
+    What it found about a token is remembered with the version of the store that it asked for before, and holds while
+    that stays the same: whatever any process commits is seen at the next request.
+    """
 
     def __init__(self, store: Store, keys: SigningKeys) -> None:
         self._store = store
         self._keys = keys
         self._possession = Possession(store)
+        self._admitted: Remembered[Admitted] = Remembered(REMEMBERED_TOKENS)
 
     def admit(self, bearer: str | None, at: int, shown: Shown = NOTHING_SHOWN) -> Principal:
-        """The principal of an access token; `shown` proves the key that the token may be bound to.
+        """The principal of an access token; raises as `look_up`."""
+        return self.look_up(bearer, at, shown).principal
+
+    def look_up(self, bearer: str | None, at: int, shown: Shown = NOTHING_SHOWN) -> Admitted:
+        """All that is known about an access token that is good now; `shown` proves the key that it may be bound to.
 
         Raises:
             MissingTokenError: there is none.
@@ -85,16 +97,35 @@ class Gate:
         """
         if not bearer:
             raise MissingTokenError("no token was sent")
-        claims = self._keys.access(bearer, at)
+        found = self._judged(bearer, at)
+        proof_key = found.principal.proof_key
+        if proof_key is not None:  # for each request anew: a proof is good for one
+            self._possession.check(proof_key, shown, bearer, at)
+        return found
+
+    def _judged(self, bearer: str, at: int) -> Admitted:
+        version = self._store.version()
+        verifier = self._keys.verifier(at, version)
+        digest = digest_of(bearer)
+        known = self._admitted.get(digest)
+        if known is not None and known.version == version and known.verifier is verifier:
+            known.check_time(at)
+            return known
+        claims = verifier.access(bearer)
         check_expiry(claims, at)
         standing = self._store.read(lambda tx: tx.auth.standing(claims.subject, claims.family_id))
         if standing is None:
             raise InvalidTokenError("the key behind this token isn't here")
         check_live(standing, at)
-        principal = _principal(claims, standing)
-        if principal.proof_key is not None:  # for each request anew: a proof is good for one
-            self._possession.check(principal.proof_key, shown, bearer, at)
-        return principal
+        found = Admitted(
+            claims=claims,
+            principal=_principal(claims, standing),
+            key_ends_at=None if standing.client is None else standing.client.expires_at,
+            version=version,
+            verifier=verifier,
+        )
+        self._admitted.put(digest, found)
+        return found
 
     def authorise(self, principal: Principal, needed: Permission, resource: Resource) -> None:
         """Refuse what the principal may not do.
@@ -126,7 +157,7 @@ def _principal(claims: AccessClaims, standing: Standing) -> Principal:
         subject=claims.subject,
         account_id=standing.root.account_id,
         key_id=standing.family.key_id,
-        held=narrow(granted(standing), parsed(claims.permissions)),
+        held=granted_to(standing, claims.permissions),
         bound_context=bound_context,
         bound_executor=bound_executor,
         fresh_login_at=standing.family.logged_in_at,

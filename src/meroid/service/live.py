@@ -1,6 +1,7 @@
 """What a token's records say now: whether it still holds, and what it grants."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from meroid.access.permissions import Permission, narrow, parse_permission
 from meroid.auth.tokens import TokenExpiredError, TokenRevokedError
@@ -53,11 +54,29 @@ def has_expired(key: TokenKeyRecord, at: int) -> bool:
 
 def granted(standing: Standing) -> tuple[Permission, ...]:
     """What key, root key and the narrowing asked for at log-in grant together."""
-    held = parsed(standing.root.permissions)
+    return narrowed(*_lists(standing))
+
+
+def granted_to(standing: Standing, permissions: tuple[str, ...]) -> tuple[Permission, ...]:
+    """The same for a token that says what it may do itself."""
+    return narrowed(*_lists(standing), permissions)
+
+
+def _lists(standing: Standing) -> list[tuple[str, ...]]:
+    lists = [standing.root.permissions]
     if standing.client is not None:
-        held = narrow(held, parsed(standing.client.permissions))
+        lists.append(standing.client.permissions)
     if standing.family.narrowed_to is not None:
-        held = narrow(held, parsed(standing.family.narrowed_to))
+        lists.append(standing.family.narrowed_to)
+    return lists
+
+
+@lru_cache(maxsize=1024)
+def narrowed(*lists: tuple[str, ...]) -> tuple[Permission, ...]:
+    """What several lists of stored permissions grant together; the same few come again and again."""
+    held = parsed(lists[0])
+    for each in lists[1:]:
+        held = narrow(held, parsed(each))
     return held
 
 

@@ -15,7 +15,6 @@ from meroid.auth.tokens import (
     RefreshClaims,
     TokenIssuer,
     TokenVerifier,
-    UnknownSigningKeyError,
 )
 from meroid.errors import UnavailableError
 from meroid.keys.signer import Secret
@@ -24,8 +23,7 @@ from meroid.service.ports.sealer import SecretSealer, signing_key_label
 from meroid.service.ports.store import Store, Transaction
 
 SEED_BYTES: Final = 32
-LOOK_AGAIN_MS: Final = 60_000  # another process may have rotated
-LOOK_AGAIN_FOR_UNKNOWN_MS: Final = 1_000  # bounds the reads that made-up key ids cause
+LOOK_AGAIN_MS: Final = 60_000  # a retired key ends by time alone
 
 
 class NoSigningKeyError(UnavailableError):
@@ -42,10 +40,18 @@ class _Loaded:
     verifier: TokenVerifier
     published: tuple[VerifyingKey, ...]
     looked_at: int
+    version: bytes
+
+    def holds(self, at: int, version: bytes) -> bool:
+        return self.version == version and 0 <= at - self.looked_at < LOOK_AGAIN_MS
 
 
 class SigningKeys:
-    """The signing keys of this service, shared by everything that mints or verifies."""
+    """The signing keys of this service, shared by everything that mints or verifies.
+
+    They are read anew when the store has changed, so whoever rotates them, in whichever process, is followed at the
+    next request; a key id that was made up causes no read.
+    """
 
     def __init__(
         self,
@@ -147,10 +153,7 @@ class SigningKeys:
         Raises:
             InvalidTokenError: anything wrong with it.
         """
-        try:
-            return self._current(at).verifier.access(token)
-        except UnknownSigningKeyError:
-            return self._current(at, within=LOOK_AGAIN_FOR_UNKNOWN_MS).verifier.access(token)
+        return self._current(at).verifier.access(token)
 
     def refresh(self, token: str, at: int) -> RefreshClaims:
         """Verify a refresh token, except for its time.
@@ -158,10 +161,11 @@ class SigningKeys:
         Raises:
             InvalidTokenError: anything wrong with it.
         """
-        try:
-            return self._current(at).verifier.refresh(token)
-        except UnknownSigningKeyError:
-            return self._current(at, within=LOOK_AGAIN_FOR_UNKNOWN_MS).verifier.refresh(token)
+        return self._current(at).verifier.refresh(token)
+
+    def verifier(self, at: int, version: bytes) -> TokenVerifier:
+        """What verifies tokens now, the same one as long as the keys are; `version` is the store's, asked for just now."""
+        return self._current(at, version).verifier
 
     def challenge(self, text: str, at: int) -> Challenge:
         """Verify a challenge, except for its time and what it is for.
@@ -170,35 +174,27 @@ class SigningKeys:
             BadChallengeError: it is none of this service.
         """
         try:
-            try:
-                return self._current(at).verifier.challenge(text)
-            except UnknownSigningKeyError:
-                return self._current(at, within=LOOK_AGAIN_FOR_UNKNOWN_MS).verifier.challenge(text)
+            return self._current(at).verifier.challenge(text)
         except InvalidTokenError:
             raise BadChallengeError("this is no challenge of this service") from None
 
-    def _current(self, at: int, *, within: int = LOOK_AGAIN_MS) -> _Loaded:
+    def _current(self, at: int, version: bytes | None = None) -> _Loaded:
+        known = self._store.version() if version is None else version
         loaded = self._loaded
-        if loaded is not None and 0 <= at - loaded.looked_at < within:
+        if loaded is not None and loaded.holds(at, known):
             return loaded
         with self._lock:
             loaded = self._loaded
-            if loaded is None or not 0 <= at - loaded.looked_at < within:
-                loaded = self._loaded = self._load(at, loaded)
+            if loaded is None or not loaded.holds(at, known):
+                loaded = self._loaded = self._load(at, known, loaded)
             return loaded
 
-    def _load(self, at: int, before: _Loaded | None) -> _Loaded:
+    def _load(self, at: int, version: bytes, before: _Loaded | None) -> _Loaded:
         records = self._store.read(lambda tx: self._verifying(tx, at))
         active = _active(records)
         kids = (active.kid, *(each.kid for each in records))
         if before is not None and before.kids == kids:  # keep what was verified already
-            return _Loaded(
-                kids=kids,
-                issuer=before.issuer,
-                verifier=before.verifier,
-                published=before.published,
-                looked_at=at,
-            )
+            return replace(before, looked_at=at, version=version)
         signing = SigningKey(active.kid, self._sealer.open(signing_key_label(active.kid), active.sealed_secret))
         keys = {each.kid: VerifyingKey(each.kid, each.public) for each in records}
         return _Loaded(
@@ -207,6 +203,7 @@ class SigningKeys:
             verifier=TokenVerifier(keys, issuer=self._issuer, audience=self._audience),
             published=tuple(keys.values()),
             looked_at=at,
+            version=version,
         )
 
     def _new(self, at: int) -> SigningKeyRecord:

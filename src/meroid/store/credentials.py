@@ -17,7 +17,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (method, identifier) WHERE revoked_at IS NULL DO NOTHING
 """
 _FORGET_SETUP_CODE = "DELETE FROM setup_code"
-_ROOT_KEY = """
+ROOT_KEY = """
 SELECT key_id, account_id, method, identifier, verifier, permissions, created_at, last_used_at, revoked_at,
   changed_at
 FROM root_keys WHERE key_id = ?
@@ -49,7 +49,7 @@ INSERT INTO token_keys
    expires_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_CLIENT = """
+CLIENT = """
 SELECT client_id, root_key_id, account_id, name, permissions, context_id, executor, node_url, created_at, revoked_at,
   expires_at
 FROM token_keys WHERE client_id = ?
@@ -119,7 +119,7 @@ class SqlCredentials(Repository):
 
     def root_key(self, key_id: str) -> RootKeyRecord | None:
         """One root key by its id, revoked or not."""
-        row = self._session.one(_ROOT_KEY, (key_id,))
+        row = self._session.one(ROOT_KEY, (key_id,))
         return None if row is None else root_key_from(row)
 
     def find_root_key(self, method: str, identifier: str) -> RootKeyRecord | None:
@@ -174,7 +174,7 @@ class SqlCredentials(Repository):
 
     def token_key(self, client_id: str) -> TokenKeyRecord | None:
         """One token key by its id, revoked or not."""
-        row = self._session.one(_CLIENT, (client_id,))
+        row = self._session.one(CLIENT, (client_id,))
         return None if row is None else token_key_from(row)
 
     def token_keys(self, account_id: AccountId | None = None) -> Sequence[TokenKeyRecord]:

@@ -6,7 +6,7 @@ from typing import Any
 from meroid.ids import AccountId
 from meroid.keys.public import PublicKey
 from meroid.service.ports.auth import FamilyRecord, RefreshRecord, SigningKeyRecord, Standing
-from meroid.store.credentials import root_key_from, token_key_from
+from meroid.store.credentials import CLIENT, ROOT_KEY, root_key_from, token_key_from
 from meroid.store.permissions import parse_permissions, permissions_text
 from meroid.store.repository import Repository
 
@@ -29,19 +29,6 @@ UPDATE families SET revoked_at = ? WHERE revoked_at IS NULL AND key_id IN (
   SELECT key_id FROM root_keys WHERE account_id = ? UNION SELECT client_id FROM token_keys WHERE account_id = ?
 )
 """
-# A family's key is a root key, or a token key with a root key above it.
-_STANDING = """
-SELECT f.family_id, f.key_id, f.narrowed_to, f.logged_in_at, f.created_at, f.revoked_at, f.proof_key,
-  r.key_id, r.account_id, r.method, r.identifier, r.verifier, r.permissions, r.created_at, r.last_used_at,
-  r.revoked_at, r.changed_at,
-  t.client_id, t.root_key_id, t.account_id, t.name, t.permissions, t.context_id, t.executor, t.node_url,
-  t.created_at, t.revoked_at, t.expires_at
-FROM families f
-LEFT JOIN token_keys t ON t.client_id = f.key_id
-JOIN root_keys r ON r.key_id = COALESCE(t.root_key_id, f.key_id)
-WHERE f.family_id = ? AND f.key_id = ?
-"""
-_FAMILY_END, _ROOT_END = 7, 17
 _ADD_REFRESH = """
 INSERT INTO refresh_tokens (jti, family_id, issued_at, expires_at, successor, exchanged_at)
 VALUES (?, ?, ?, ?, ?, ?)
@@ -110,14 +97,16 @@ class SqlLogins(Repository):
 
     def standing(self, key_id: str, family_id: str) -> Standing | None:
         """What decides about a token of this subject and family, revoked records included."""
-        row = self._session.one(_STANDING, (family_id, key_id))
-        if row is None:
+        family = self.family(family_id)
+        if family is None or family.key_id != key_id:
             return None
-        client = row[_ROOT_END:]
+        # Three point reads on one snapshot: joined, the driver takes three times as long for the same rows.
+        client = self._session.one(CLIENT, (key_id,))
+        root = self._session.one(ROOT_KEY, (key_id if client is None else client[1],))
+        if root is None:
+            return None
         return Standing(
-            family=_family(row),
-            root=root_key_from(row[_FAMILY_END:_ROOT_END]),
-            client=None if client[0] is None else token_key_from(client),
+            family=family, root=root_key_from(root), client=None if client is None else token_key_from(client)
         )
 
     def refresh(self, jti: str) -> RefreshRecord | None:

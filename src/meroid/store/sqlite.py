@@ -13,6 +13,7 @@ from meroid.store.readers import ReadPool
 from meroid.store.schema import bring_up_to_date
 from meroid.store.session import Session
 from meroid.store.transaction import SqlTransaction
+from meroid.store.watch import CommitWatch
 from meroid.store.writer import Writer
 
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class SqliteStore:
             raise
         self._writer = Writer(self._connection)
         self._readers = ReadPool(lambda: open_reader(path, key_hex))
+        self._watch = CommitWatch(path, lambda: open_reader(path, key_hex))
         self._closing = threading.Lock()
         self.write_failed = False
         self._closed = False
@@ -95,6 +97,10 @@ class SqliteStore:
             session.end()
             self._give_back(connection)
 
+    def version(self) -> bytes:
+        """Some bytes that are others after each commit of any process. See `CommitWatch.version`."""
+        return self._watch.version()
+
     def close(self) -> None:
         """Finish what was accepted, empty the log into the database, and give the lock back."""
         with self._closing:
@@ -103,6 +109,7 @@ class SqliteStore:
             self._closed = True
             self._writer.close()
             self._readers.close()
+            self._watch.close()
             try:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             except DriverError:

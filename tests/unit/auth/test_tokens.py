@@ -15,7 +15,7 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import OKPKey
 
 from meroid.auth.jwks import key_set
-from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, key_id_for
+from meroid.auth.jws import InvalidTokenError, Jws, SigningKey, VerifyingKey, key_id_for
 from meroid.auth.tokens import (
     LEEWAY_S,
     AccessClaims,
@@ -280,7 +280,7 @@ class _CountingKey(VerifyingKey):
         super().__init__(KID, KEY.public)
         self.count = 0
 
-    def verify(self, token: str) -> bytes:
+    def verify(self, token: Jws) -> bytes:
         self.count += 1
         return super().verify(token)
 

@@ -53,6 +53,9 @@ class Store(Protocol):
     `write` runs its work in the one writer, together with what others ask at the same time
     (group commit); it returns when the commit is on disk. Work that raises is undone alone
     and raises to its caller. `read` runs at once, in the caller's thread, on a snapshot.
+
+    `version` tells whether anything changed: what was read after asking for it still holds while it stays
+    the same. It is different after each commit of any process, and costs much less than any read.
     """
 
     @property
@@ -62,4 +65,5 @@ class Store(Protocol):
 
     def write(self, work: Callable[[Transaction], T]) -> T: ...
     def read(self, work: Callable[[Transaction], T]) -> T: ...
+    def version(self) -> bytes: ...
     def close(self) -> None: ...
