@@ -203,7 +203,8 @@ class Dispatcher:
         if match.endpoint.query_token:
             query, token = split_query(query, "token")
             query, proof = split_query(query, "dpop")
-        find_peer = partial(self._proxies.peer, address, headers, forwarded_for)
+        version = scope.get("http_version", "1.1")
+        find_peer = partial(self._proxies.peer, address, headers, forwarded_for, http_version=version)
         request = ApiRequest(
             method="GET" if scope.get("method") == "HEAD" else scope.get("method", "GET"),
             path=scope["path"],

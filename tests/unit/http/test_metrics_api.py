@@ -113,3 +113,8 @@ def test_another_layout_and_an_unfinished_file_are_passed_over(tmp_path: Path) -
     (counted,) = one.timed()
     assert counted.count == 1
     assert replace(counted, seconds=0).seconds == 0
+
+
+def test_nginx_that_was_told_nothing_makes_nobody_direct(node: ServedNode) -> None:
+    asked = f"GET /metrics HTTP/1.0\r\nHost: 127.0.0.1:{node.server.port}\r\nConnection: close\r\n\r\n"
+    assert node.server.raw(asked.encode()).startswith(b"HTTP/1.1 401 ")
