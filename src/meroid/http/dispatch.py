@@ -36,6 +36,7 @@ _BAD_REQUEST: Final = 400
 _FAULT: Final = 500
 _CALLER: Final = "meroid.caller"
 _REFUSE_SOCKET: Final = "websocket.http.response"
+_OF_PROXIES: Final = (b"x-forwarded-", b"x-original-")
 _HTTP_SCHEMES: Final = {"https": "https", "wss": "https"}
 _BODY_AHEAD: Final = frozenset({"content-length", "transfer-encoding"})
 _UNSENDABLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # RFC 9110 §5.5; ends of lines are counted
@@ -246,14 +247,20 @@ def _socket_endpoint(match: Match) -> SocketEndpoint:
 
 
 def _headers(raw: Sequence[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[str]]:
-    """Headers by lower-case name, the first of each; and all values of `X-Forwarded-For`."""
+    """Headers by lower-case name, the first of each; and all values of `X-Forwarded-For`.
+
+    Of what proxies say the last of each counts: one that adds its line leaves the client's own in front of it.
+    """
     headers: dict[str, str] = {}
     forwarded_for: list[str] = []
     for name, value in raw:
         text = value.decode("latin-1")
-        headers.setdefault(name.decode("latin-1"), text)
-        if name == b"x-forwarded-for":
-            forwarded_for.append(text)
+        if name.startswith(_OF_PROXIES):
+            headers[name.decode("latin-1")] = text
+            if name == b"x-forwarded-for":
+                forwarded_for.append(text)
+        else:
+            headers.setdefault(name.decode("latin-1"), text)
     return headers, forwarded_for
 
 

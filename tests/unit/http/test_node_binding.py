@@ -169,3 +169,16 @@ def test_a_bound_log_in_mints_nothing_that_is_good_elsewhere(door: Door) -> None
         child = mint(server, token, target, HERE).json["data"]["access_token"]
         assert refused(server.ask("GET", "/auth/validate", headers=THERE, token=child))
         assert server.ask("GET", "/auth/validate", headers=HERE, token=child).status == 200
+
+
+def test_what_the_client_says_in_front_of_the_proxys_line_counts_for_nothing(door: Door) -> None:
+    server = door.serve(trusted_proxies=["127.0.0.1"])
+    token = minted(server, NODE)["access_token"]
+
+    def asked(*hosts: str) -> bytes:
+        lines = "".join(f"X-Forwarded-Host: {each}\r\n" for each in hosts)
+        head = f"GET /auth/validate HTTP/1.1\r\nHost: inner\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
+        return server.raw(f"{head}X-Forwarded-For: 203.0.113.7\r\n{lines}\r\n".encode())
+
+    assert asked("node10.example", "node1.example").startswith(b"HTTP/1.1 200 ")
+    assert asked("node1.example", "node10.example").startswith(b"HTTP/1.1 403 ")
