@@ -178,7 +178,7 @@ def test_what_the_client_says_in_front_of_the_proxys_line_counts_for_nothing(doo
     def asked(*hosts: str) -> bytes:
         lines = "".join(f"X-Forwarded-Host: {each}\r\n" for each in hosts)
         head = f"GET /auth/validate HTTP/1.1\r\nHost: inner\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
-        return server.raw(f"{head}X-Forwarded-For: 203.0.113.7\r\n{lines}\r\n".encode())
+        return server.raw(f"{head}X-Forwarded-For: 203.0.113.7\r\n{lines}\r\n".encode(), linger=True)
 
     assert asked("node10.example", "node1.example").startswith(b"HTTP/1.1 200 ")
     assert asked("node1.example", "node10.example").startswith(b"HTTP/1.1 403 ")
