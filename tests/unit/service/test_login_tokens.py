@@ -400,9 +400,8 @@ def test_a_key_revokes_itself_and_no_other_without_the_permission(world: AuthWor
 
 def test_a_log_in_that_was_given_less_does_not_end_its_root_key(world: AuthWorld) -> None:
     world.add_account(("context:list", "context:execute"))
-    world.store.write(
-        lambda tx: tx.auth.add_root_key(replace(tx.auth.root_key("root-of-bob"), key_id="b2", identifier="bo"))
-    )
+    (root,) = (each for each in world.store.read(lambda tx: tx.auth.root_keys()) if each.key_id == "root-of-bob")
+    world.store.write(lambda tx: tx.auth.add_root_key(replace(root, key_id="another-of-bob", identifier="robert")))
     thin = world.gate.admit(world.log_in(name="bob", permissions=["context:list"]).access, START)
     with pytest.raises(PermissionDeniedError):
         world.tokens.revoke(thin, thin.subject, START)
