@@ -13,6 +13,7 @@ from tests.unit.http.test_auth_api import HandClock, login_body
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from meroid.auth.sign_up import SignUp, SignUpRules
 from meroid.http.application import HttpApplication, HttpSettings
 from meroid.http.auth_api import AuthApi
 from meroid.http.exchange import ApiRequest, ApiResponse
@@ -182,3 +183,16 @@ def test_what_the_client_says_in_front_of_the_proxys_line_counts_for_nothing(doo
 
     assert asked("node10.example", "node1.example").startswith(b"HTTP/1.1 200 ")
     assert asked("node1.example", "node10.example").startswith(b"HTTP/1.1 403 ")
+
+
+def test_the_log_in_of_a_new_account_is_bound_like_any_other(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        world = stack.enter_context(auth_world(tmp_path, rules=SignUpRules(policy=SignUp.OPEN)))
+        world.log_in()
+        server = Door(world, stack).serve(bind_logins=True)
+        proof = {"username": "carol", "password": "a password of carol's", "sign_up": True}
+        body = {**login_body(), "client_name": NODE, "provider_data": proof}
+        pair = server.ask("POST", "/auth/token", body, LOOPBACK).json["data"]
+        assert server.ask("GET", "/auth/validate", headers=HERE, token=pair["access_token"]).status == 200
+        assert refused(server.ask("GET", "/auth/validate", headers=THERE, token=pair["access_token"]))
+        assert refused(refresh(server, pair, THERE))
