@@ -13,7 +13,7 @@ class Peer:
 
     `address` is the caller's IP address; `via_proxy` says that a trusted proxy named it, so it
     isn't the TCP peer. `host` and `origin` are the headers as sent; `forwarded` is true if there
-    was any `Forwarded`, `X-Forwarded-*` or `Via`. `node` is the host that tokens for one node are compared with: `host`,
+    was any `Forwarded`, `X-Forwarded-*` or `Via`, or HTTP/1.0, which proxies speak. `node` is the host that tokens for one node are compared with: `host`,
     what a trusted proxy says instead, or what is configured.
     """
 

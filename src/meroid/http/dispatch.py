@@ -35,6 +35,7 @@ _BAD_REQUEST: Final = 400
 _FAULT: Final = 500
 _CALLER: Final = "meroid.caller"
 _REFUSE_SOCKET: Final = "websocket.http.response"
+_OF_PROXIES: Final = (b"x-forwarded-", b"x-original-")
 _HTTP_SCHEMES: Final = {"https": "https", "wss": "https"}
 _BODY_AHEAD: Final = frozenset({"content-length", "transfer-encoding"})
 _UNSENDABLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # RFC 9110 §5.5; ends of lines are counted
@@ -203,7 +204,8 @@ class Dispatcher:
         if match.endpoint.query_token:
             query, token = split_query(query, "token")
             query, proof = split_query(query, "dpop")
-        find_peer = partial(self._proxies.peer, address, headers, forwarded_for)
+        version = scope.get("http_version", "1.1")
+        find_peer = partial(self._proxies.peer, address, headers, forwarded_for, http_version=version)
         request = ApiRequest(
             method="GET" if scope.get("method") == "HEAD" else scope.get("method", "GET"),
             path=scope["path"],
@@ -245,14 +247,20 @@ def _socket_endpoint(match: Match) -> SocketEndpoint:
 
 
 def _headers(raw: Sequence[tuple[bytes, bytes]]) -> tuple[dict[str, str], list[str]]:
-    """Headers by lower-case name, the first of each; and all values of `X-Forwarded-For`."""
+    """Headers by lower-case name, the first of each; and all values of `X-Forwarded-For`.
+
+    Of what proxies say the last of each counts: one that adds its line leaves the client's own in front of it.
+    """
     headers: dict[str, str] = {}
     forwarded_for: list[str] = []
     for name, value in raw:
         text = value.decode("latin-1")
-        headers.setdefault(name.decode("latin-1"), text)
-        if name == b"x-forwarded-for":
-            forwarded_for.append(text)
+        if name.startswith(_OF_PROXIES):
+            headers[name.decode("latin-1")] = text
+            if name == b"x-forwarded-for":
+                forwarded_for.append(text)
+        else:
+            headers.setdefault(name.decode("latin-1"), text)
     return headers, forwarded_for
 
 

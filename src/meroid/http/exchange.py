@@ -32,7 +32,7 @@ class ApiRequest:
         path: as routed, decoded.
         params: path parameters by name, decoded.
         query_string: raw, without `token`.
-        headers: lower-case names; of a repeated header the first.
+        headers: lower-case names; of a repeated header the first, of what a proxy says (`X-Forwarded-…`) the last.
         body: all of it, within the endpoint's limit.
         caller: who asks; nobody on a public route.
         find_peer: gives `peer`, where it comes from; most requests never ask.

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from meroid import __version__
 from meroid.access.permissions import ADMIN
 from meroid.auth.first_owner import is_direct
-from meroid.http.contract import speaks
+from meroid.http.contract import POSSESSION, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
 from meroid.http.guard import Guard, bearer_of
 from meroid.http.routes import Endpoint, Public, Requires, SocketEndpoint
@@ -44,13 +44,16 @@ class MetricsApi:
         wire = Endpoint("GET", "/admin/metrics", self.wire, Requires(ADMIN), envelope=Envelope.AUTH)
         return [Endpoint("GET", "/metrics", self.metrics, _OPEN), *([wire] if embedded else [])]
 
-    @speaks(media="text/plain", refuses="missing_token invalid_token token_expired token_revoked permission_denied")
+    @speaks(
+        media="text/plain",
+        refuses=f"missing_token invalid_token token_expired token_revoked permission_denied {POSSESSION}",
+    )
     def metrics(self, request: ApiRequest) -> ApiResponse:
         """Everything, as Prometheus reads it."""
         if not self._wide_open and not is_direct(request.peer):
             needs = Requires(ADMIN)
             bearer = bearer_of(request.headers.get("authorization"))
-            caller = self._guard.admit(needs, bearer, request.peer, request.at)
+            caller = self._guard.admit(needs, bearer, request.peer, request.at, request.shown)
             self._guard.authorise(caller, needs, request.params)
         registry = CollectorRegistry()
         registry.register(_Collected(list(self._counts()), self._tally()))

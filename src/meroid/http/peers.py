@@ -7,6 +7,7 @@ from typing import Final
 
 from meroid.auth.first_owner import Peer, is_loopback_address
 
+_OF_OLD_PROXIES: Final = "1.0"
 _FORWARDING: Final = frozenset({"forwarded", "via", "x-real-ip"})
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?", re.ASCII)
 _NIP: Final = ".127.0.0.1.nip.io"
@@ -39,14 +40,27 @@ class Proxies:
             address = str(hop)
         return address
 
-    def peer(self, socket_address: str, headers: Mapping[str, str], forwarded_for: Sequence[str]) -> Peer:
-        """The other side of a request; `headers` have lower-case names."""
+    def peer(
+        self,
+        socket_address: str,
+        headers: Mapping[str, str],
+        forwarded_for: Sequence[str],
+        *,
+        http_version: str = "1.1",
+    ) -> Peer:
+        """The other side of a request; `headers` have lower-case names.
+
+        HTTP/1.0 tells of a proxy too: nginx speaks it where nobody told it otherwise, names itself in `Host` and says
+        nothing of whom it asks for, so that every stranger would seem to be on this machine.
+        """
         return Peer(
             address=self.client_address(socket_address, forwarded_for) if forwarded_for else socket_address,
             via_proxy=bool(forwarded_for) and self.trusts(socket_address),
             host=headers.get("host"),
             origin=headers.get("origin"),
-            forwarded=not _FORWARDING.isdisjoint(headers) or "\nx-forwarded-" in "\n" + "\n".join(headers),
+            forwarded=http_version == _OF_OLD_PROXIES
+            or not _FORWARDING.isdisjoint(headers)
+            or "\nx-forwarded-" in "\n" + "\n".join(headers),
             node=self._node_host or self._named_by_proxy(socket_address, headers) or headers.get("host"),
         )
 

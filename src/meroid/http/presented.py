@@ -1,6 +1,6 @@
 """What a request shows to prove the key of its token, and the address under which its client sees it."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from starlette.types import Scope
@@ -64,13 +64,19 @@ def forwarded_target(headers: Mapping[str, str], peer: Peer, own: Target | None)
         return None if peer.via_proxy else own
     if not peer.via_proxy:
         return None
-    method = next(filter(None, (_one(headers, name) for name in _METHODS)), None)
-    uri = next(filter(None, (headers.get(name) for name in _URIS)), "")  # a comma is no separator here
+    method = _agreed(_one(headers, name) for name in _METHODS)
+    uri = _agreed(headers.get(name) for name in _URIS) or ""  # a comma is no separator here
     scheme, host = _one(headers, "x-forwarded-proto"), _one(headers, "x-forwarded-host")
     shown_scheme = _HTTP.get(scheme.lower()) if scheme else None
     if method is None or not uri.startswith("/") or shown_scheme is None or host is None:
         return None
     return Target(method=method.upper(), url=f"{shown_scheme}://{host}{uri}")
+
+
+def _agreed(said: Iterable[str | None]) -> str | None:
+    """What is said, if nothing else is: a proxy that sets one of two names passes on what its client put in the other."""
+    given = set(filter(None, said))
+    return given.pop() if len(given) == 1 else None
 
 
 def may_write(headers: Mapping[str, str]) -> bool:

@@ -79,6 +79,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse_head()
             raise ValueError("the head is too large")  # stops the parser; the connection is closing
         if not self._answer_at_once():
+            self._unset_keepalive_if_required()  # armed by an answer at once to what came before in the same piece
             super().on_headers_complete()
 
     def on_message_complete(self) -> None:

@@ -205,7 +205,7 @@ class LoginService:
             if claimed is not None:
                 return claimed
         come = self._come(opening, at)
-        return self._open(opening, at) if come is None else self._tokens.pair(*come, at)
+        return self._open(opening, at) if come is None else self._tokens.pair(*come, at, node_url=opening.node_url)
 
     def _note(self, error: MeroidError, request: LoginRequest, opening: _Opening | None, at: int) -> None:
         """Note a log-in that was refused without being counted; nothing that was typed goes along."""

@@ -11,6 +11,7 @@ from meroid.service.ports.store import Store, Transaction
 from meroid.service.signing import SigningKeys
 
 LOOK_AGAIN_MS: Final = 1_000
+_LATELY_MS: Final = 600_000
 _LONGEST: Final = "longest_access_ms"
 
 
@@ -25,7 +26,7 @@ class RevocationFeed:
         self._lock = threading.Lock()
         self._looked_at: int | None = None
         self._endings: Sequence[Ending] = ()
-        self._whole: tuple[int, Sequence[Ending], str] | None = None
+        self._made: tuple[int, Sequence[Ending], dict[int | None, str]] | None = None
 
     def note_lifetime(self) -> None:
         """Remember the longest lifetime that this service ever gave: a shorter one doesn't end older tokens."""
@@ -39,18 +40,23 @@ class RevocationFeed:
     def text(self, at: int, *, since: int | None = None) -> str:
         """The signed feed; with `since` (seconds) without what ended before that minute.
 
+        Who asks for more than ten minutes back gets it whole: so there are few texts, each made once, whatever strangers ask.
+
         Raises:
             NoSigningKeyError: no key was made yet.
         """
         endings = self._look(at)
         issued_at = at // 1000 // FEED_STEP_S * FEED_STEP_S
-        if since is not None:
-            first = whole_minute(since * 1000)
-            return self._sign([each for each in endings if whole_minute(each.ended_at) >= first], issued_at, first, at)
-        known = self._whole
-        if known is None or known[0] != issued_at or known[1] is not endings:
-            known = self._whole = (issued_at, endings, self._sign(endings, issued_at, None, at))
-        return known[2]
+        first = None if since is None else min(whole_minute(since * 1000), whole_minute(at))
+        if first is not None and first < whole_minute(at - _LATELY_MS):
+            first = None
+        made = self._made
+        if made is None or made[0] != issued_at or made[1] is not endings:
+            made = self._made = (issued_at, endings, {})
+        if first not in made[2]:
+            wanted = [each for each in endings if first is None or whole_minute(each.ended_at) >= first]
+            made[2][first] = self._sign(wanted, issued_at, first, at)
+        return made[2][first]
 
     def _sign(self, endings: Sequence[Ending], issued_at: int, since: int | None, at: int) -> str:
         keys: dict[str, int] = {}

@@ -114,7 +114,7 @@ def visible_key(tx: Transaction, principal: Principal, key_id: str) -> RootKeyRe
 def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, force: bool = False) -> Revoked:
     """Revoke a key with all that hangs on it.
 
-    A key may revoke itself.
+    A key may revoke itself; a root key by a token that may all that the key may, since all its log-ins end.
 
     Raises:
         KeyNotFoundError: as `visible_key`.
@@ -124,7 +124,7 @@ def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, f
     """
     record = visible_key(tx, principal, key_id)
     needed = _REVOKE_KEYS if isinstance(record, RootKeyRecord) else _REVOKE_CLIENTS
-    if key_id != principal.key_id:
+    if not _is_own(principal, record):
         check_root_keys(tx, principal, needed)
     if not isinstance(record, RootKeyRecord):
         tx.auth.revoke_token_key(key_id, at=at)
@@ -142,6 +142,14 @@ def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, f
     )
     tx.audit.append(event)
     return revoked
+
+
+def _is_own(principal: Principal, record: RootKeyRecord | TokenKeyRecord) -> bool:
+    """True if the key behind a token asks for its own end, and not somebody to whom less of it was given."""
+    if isinstance(record, TokenKeyRecord):
+        return record.client_id == principal.key_id
+    whole = not principal.is_limited and all(any_covers(principal.held, each) for each in parsed(record.permissions))
+    return record.key_id == principal.key_id and whole
 
 
 def check_other_admin_key(tx: Transaction, root: RootKeyRecord) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.unit.http.conftest import Serve, Table
 from meroid.clock import SystemClock
 from meroid.http.application import HttpApplication
 from meroid.http.auth_api import AuthApi
-from meroid.http.exchange import ApiResponse, Written
+from meroid.http.exchange import ApiRequest, ApiResponse, Written
 from meroid.http.guard import Guard
 from meroid.http.health_api import Health, health_endpoints
 from meroid.http.routes import Endpoint, Public
@@ -149,3 +150,23 @@ def test_a_request_in_small_pieces_is_answered(world: AuthWorld, service: Runnin
                 received += connection.recv(65_536)
             assert received.startswith(b"HTTP/1.1 200 ")
             assert json.loads(received.partition(b"\r\n\r\n")[2]) == {"data": "", "error": None}
+
+
+def test_what_follows_an_answer_at_once_in_the_same_piece_has_all_the_time_it_needs(tmp_path: Path) -> None:
+    def slow(_: ApiRequest) -> ApiResponse:
+        time.sleep(0.6)
+        return ApiResponse(body=b"done")
+
+    with auth_world(tmp_path) as world:
+        routes = [
+            *health_endpoints(Health(probe_store=lambda: None, started_at=0)),
+            Endpoint("GET", "/slow", slow, Public("a test")),
+        ]
+        app = HttpApplication(routes, guard=Guard(world.gate), clock=SystemClock())
+        with running(app) as served:
+            served.server._server.config.timeout_keep_alive = 0.2  # type: ignore[assignment]
+            both = b"".join(
+                b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % each for each in (b"/health/live", b"/slow")
+            )
+            assert served.raw(both, linger=True, wait=5).endswith(b"done")
+        app.close()

@@ -8,6 +8,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.served_node import PASSWORD, ServedNode, network, served_node
 
+from meroid.client.proof_key import ProofKey
+from meroid.clock import SystemClock
 from meroid.http.tally import NO_ROUTE, VALIDATE, Tally
 
 MS = 1_000_000
@@ -30,9 +32,13 @@ def sample(node: ServedNode, name: str, **labels: str) -> float:
 
 
 def log_in(node: ServedNode, password: str) -> int:
+    return node.server.ask("POST", "/auth/token", login_body(password)).status
+
+
+def login_body(password: str) -> dict[str, object]:
     proof = {"username": "alice", "password": password}
     body = {"auth_method": "user_password", "public_key": "alice", "client_name": "x", "timestamp": 0}
-    return node.server.ask("POST", "/auth/token", {**body, "provider_data": proof}).status
+    return {**body, "provider_data": proof}
 
 
 def test_what_is_done_is_counted_where_it_is_done(node: ServedNode) -> None:
@@ -113,3 +119,21 @@ def test_another_layout_and_an_unfinished_file_are_passed_over(tmp_path: Path) -
     (counted,) = one.timed()
     assert counted.count == 1
     assert replace(counted, seconds=0).seconds == 0
+
+
+def test_nginx_that_was_told_nothing_makes_nobody_direct(node: ServedNode) -> None:
+    asked = f"GET /metrics HTTP/1.0\r\nHost: 127.0.0.1:{node.server.port}\r\nConnection: close\r\n\r\n"
+    assert node.server.raw(asked.encode(), linger=True).startswith(b"HTTP/1.1 401 ")
+
+
+def test_a_bound_token_reads_them_with_its_key(node: ServedNode) -> None:
+    key, address = ProofKey.new(), f"http://127.0.0.1:{node.server.port}"
+
+    def proof(method: str, path: str, token: str | None = None) -> dict[str, str]:
+        return {"DPoP": key.prove(method, address + path, SystemClock().now_ms(), token=token)}
+
+    got = node.server.ask("POST", "/auth/token", login_body(PASSWORD), proof("POST", "/auth/token"))
+    token, through = got.json["data"]["access_token"], {"X-Forwarded-For": "203.0.113.7"}
+    assert node.ask("GET", "/metrics", headers=through, token=token).code == "proof_required"
+    with_proof = {**through, **proof("GET", "/metrics", token)}
+    assert node.ask("GET", "/metrics", headers=with_proof, token=token).status == 200

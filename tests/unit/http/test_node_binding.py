@@ -13,6 +13,7 @@ from tests.unit.http.test_auth_api import HandClock, login_body
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from meroid.auth.sign_up import SignUp, SignUpRules
 from meroid.http.application import HttpApplication, HttpSettings
 from meroid.http.auth_api import AuthApi
 from meroid.http.exchange import ApiRequest, ApiResponse
@@ -169,3 +170,29 @@ def test_a_bound_log_in_mints_nothing_that_is_good_elsewhere(door: Door) -> None
         child = mint(server, token, target, HERE).json["data"]["access_token"]
         assert refused(server.ask("GET", "/auth/validate", headers=THERE, token=child))
         assert server.ask("GET", "/auth/validate", headers=HERE, token=child).status == 200
+
+
+def test_what_the_client_says_in_front_of_the_proxys_line_counts_for_nothing(door: Door) -> None:
+    server = door.serve(trusted_proxies=["127.0.0.1"])
+    token = minted(server, NODE)["access_token"]
+
+    def asked(*hosts: str) -> bytes:
+        lines = "".join(f"X-Forwarded-Host: {each}\r\n" for each in hosts)
+        head = f"GET /auth/validate HTTP/1.1\r\nHost: inner\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
+        return server.raw(f"{head}X-Forwarded-For: 203.0.113.7\r\n{lines}\r\n".encode(), linger=True)
+
+    assert asked("node10.example", "node1.example").startswith(b"HTTP/1.1 200 ")
+    assert asked("node1.example", "node10.example").startswith(b"HTTP/1.1 403 ")
+
+
+def test_the_log_in_of_a_new_account_is_bound_like_any_other(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        world = stack.enter_context(auth_world(tmp_path, rules=SignUpRules(policy=SignUp.OPEN)))
+        world.log_in()
+        server = Door(world, stack).serve(bind_logins=True)
+        proof = {"username": "carol", "password": "a password of carol's", "sign_up": True}
+        body = {**login_body(), "client_name": NODE, "provider_data": proof}
+        pair = server.ask("POST", "/auth/token", body, LOOPBACK).json["data"]
+        assert server.ask("GET", "/auth/validate", headers=HERE, token=pair["access_token"]).status == 200
+        assert refused(server.ask("GET", "/auth/validate", headers=THERE, token=pair["access_token"]))
+        assert refused(refresh(server, pair, THERE))

@@ -2,6 +2,7 @@
 
 import pytest
 
+from meroid.auth.first_owner import is_direct
 from meroid.http.peers import Proxies, host_name, is_loopback_name, origin_host
 
 
@@ -65,3 +66,10 @@ def test_loopback_names_and_origins() -> None:
     assert [
         origin_host(each) for each in ("null", "", "file://x", "http://[", "localhost", "http://localhost/\x7f")
     ] == [None] * 6
+
+
+def test_old_http_is_that_of_a_proxy_which_does_not_say_so() -> None:
+    headers = {"host": "127.0.0.1:2528"}  # as nginx sends it to 127.0.0.1:2528 where nothing was configured
+    assert Proxies().peer("127.0.0.1", headers, [], http_version="1.0").forwarded
+    assert not is_direct(Proxies().peer("127.0.0.1", headers, [], http_version="1.0"))
+    assert is_direct(Proxies().peer("127.0.0.1", headers, [], http_version="1.1"))

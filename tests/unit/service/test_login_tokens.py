@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -411,6 +412,17 @@ def test_a_key_revokes_itself_and_no_other_without_the_permission(world: AuthWor
     world.tokens.revoke(principal, principal.subject, START)
     with pytest.raises(TokenRevokedError):
         world.gate.admit(thin.access, START)
+
+
+def test_a_log_in_that_was_given_less_does_not_end_its_root_key(world: AuthWorld) -> None:
+    world.add_account(("context:list", "context:execute"))
+    (root,) = (each for each in world.store.read(lambda tx: tx.auth.root_keys()) if each.key_id == "root-of-bob")
+    world.store.write(lambda tx: tx.auth.add_root_key(replace(root, key_id="another-of-bob", identifier="robert")))
+    thin = world.gate.admit(world.log_in(name="bob", permissions=["context:list"]).access, START)
+    with pytest.raises(PermissionDeniedError):
+        world.tokens.revoke(thin, thin.subject, START)
+    whole = world.gate.admit(world.log_in(name="bob").access, START)
+    world.tokens.revoke(whole, whole.subject, START)
 
 
 def test_keys_of_other_accounts_are_not_to_be_found(world: AuthWorld) -> None:

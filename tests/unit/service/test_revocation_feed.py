@@ -139,6 +139,15 @@ def test_since_leaves_out_what_ended_before(world: AuthWorld, service: Service) 
     assert late["since"] == (START + 10 * MINUTE) // 60_000 * 60
 
 
+def test_however_many_since_are_asked_for_few_feeds_are_made(world: AuthWorld, service: Service) -> None:
+    world.tokens.log_out(world.log_in().access, None, START)
+    now = START + HOUR
+    texts = {service.feed.text(now, since=now // 1000 + second) for second in range(-7_200, 7_200, 30)}
+    assert len(texts) == 12  # the last ten minutes, this one, and all
+    assert service.feed.text(now, since=0) == service.feed.text(now)
+    assert "since" not in _claims(service.feed.text(now, since=0))
+
+
 def test_the_same_text_is_given_while_nothing_ends(world: AuthWorld, service: Service) -> None:
     pair = world.log_in()
     first = service.feed.text(START)
