@@ -35,7 +35,7 @@ class Id32(bytes):
 
     def __new__(cls, raw: bytes) -> Self:
         if len(raw) != ID_BYTES:
-            raise BadIdError(f"a {cls.kind} has 32 bytes, not {len(raw)}")
+            raise BadIdError(f"every {cls.kind} has 32 bytes, not {len(raw)}")
         return super().__new__(cls, raw)
 
     @classmethod
@@ -47,11 +47,11 @@ class Id32(bytes):
         """
         # the library would cut off white space at the end, and one id would have many texts
         if len(text) > _LONGEST_TEXT or not (text.isascii() and text.isalnum()):
-            raise BadIdError(f"a {cls.kind} is base58 of 32 bytes")
+            raise BadIdError(f"every {cls.kind} is base58 of 32 bytes")
         try:
             raw = _read(text)
         except ValueError:
-            raise BadIdError(f"a {cls.kind} is base58 of 32 bytes") from None
+            raise BadIdError(f"every {cls.kind} is base58 of 32 bytes") from None
         return cls(raw)
 
     def __str__(self) -> str:

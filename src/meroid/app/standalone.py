@@ -135,8 +135,9 @@ def run_auth(settings: StandaloneSettings, announce: Callable[[Beginning], None]
     database and the sockets; the workers are its forks and have them from it.
 
     Raises:
-        MeroidError: an address is taken, the store or the key store doesn't open.
+        MeroidError: an address is taken, a certificate can't serve, the store or the key store doesn't open.
     """
+    tls_listener(settings.tls)  # a certificate that can't serve ends the start before anything is made or said
     with contextlib.ExitStack() as stack:
         sockets = bind(settings.listen)
         for each in sockets:

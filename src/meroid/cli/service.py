@@ -30,8 +30,10 @@ def owner_password(owner: str | None, file: str | None) -> str:
     else:
         try:
             text = Path(file).read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            raise NoPasswordError("the password file can't be read") from None
+        except OSError as problem:
+            raise NoPasswordError(f"the password file {file} can't be read: {problem.strerror}") from None
+        except UnicodeDecodeError:
+            raise NoPasswordError(f"the password file {file} isn't UTF-8") from None
     return text.rstrip("\r\n")
 
 

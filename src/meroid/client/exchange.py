@@ -114,13 +114,25 @@ def _said(response: Response) -> dict[str, str]:
     try:
         value = json.loads(response.body) if response.body else None
     except (ValueError, RecursionError):
-        text = response.body[:_LONGEST_TEXT].decode("utf-8", "replace")
-        return {"error": " ".join(text.split())}
+        return _said_in_lines(response.body[:_LONGEST_TEXT].decode("utf-8", "replace"))
     if not isinstance(value, dict):
         return {}
     error = value.get("error")
     facts = {**value, "error": error.get("message")} if isinstance(error, dict) else value
     return {key: facts[key] for key in ("error", "code", "reason", "next") if isinstance(facts.get(key), str)}
+
+
+def _said_in_lines(text: str) -> dict[str, str]:
+    """What is told in plain text: the refusal, and on lines of their own `code: …` and `next: …`, if they are there."""
+    facts: dict[str, str] = {}
+    reason: list[str] = []
+    for line in text.splitlines():
+        label, colon, rest = line.partition(": ")
+        if colon and reason and label in {"code", "next"}:
+            facts[label] = rest.strip()
+        else:
+            reason.append(line)
+    return {"error": " ".join(" ".join(reason).split()), **facts}
 
 
 def _retry_after(response: Response) -> int:

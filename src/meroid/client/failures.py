@@ -98,7 +98,10 @@ class RouteMissingError(ResourceNotFoundError):
     """The node doesn't have this yet: no such route, or not with this method (404, 405)."""
 
     code = "route_missing"
-    next_step = "use a node of a version that has it; if no command works, check the base address"
+    next_step = (
+        "use a node of a version that has it; the auth service alone (mero-auth) has accounts and tokens, and no contexts "
+        "or applications; if no command works, check the base address"
+    )
 
     def __init__(self, refusal: Refusal) -> None:
         MeroidError.__init__(self, "this node doesn't have that yet")

@@ -3,6 +3,7 @@
 A new connection gets what was good last, so a renewal that is half written or doesn't fit changes nothing but the log.
 """
 
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,8 +76,12 @@ class TlsListener:
         except ssl.SSLError as problem:
             raise BadTlsFilesError(f"{self._cert} and {self._key}: {_told(problem)}") from None
         except OSError as problem:
-            raise BadTlsFilesError(f"{self._cert} or {self._key} can't be read: {problem.strerror}") from None
+            raise BadTlsFilesError(f"{self._unreadable()} can't be read: {problem.strerror}") from None
         return context
+
+    def _unreadable(self) -> Path:
+        """The file at fault, which OpenSSL doesn't name."""
+        return self._key if os.access(self._cert, os.R_OK) else self._cert
 
     def _look(self) -> _Stamp:
         """Something that changes with the files; empty parts for what isn't there."""

@@ -2,13 +2,15 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from meroid.app import initialise_auth
+from meroid.app import Beginning, initialise_auth
 from meroid.cli.mero_auth import program
-from meroid.config import load_standalone
+from meroid.cli.mero_auth.greeting import greet
+from meroid.config import TlsFiles, load_standalone
 from meroid.store.lock import lock_database
 
 
@@ -143,3 +145,48 @@ def test_the_signing_key_is_rotated_with_the_service_stopped(
     assert typed(monkeypatch, "keys", "rotate-store") == 0
     assert "auth.db" in capsys.readouterr().out
     assert typed(monkeypatch, "keys", "show") == 0
+
+
+@pytest.mark.parametrize("asked", [("--owner", "eve"), ("--key-store", "env:KEY")])
+def test_an_init_that_can_not_give_what_was_asked_for_is_refused(
+    asked: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "init") == 0
+    made = (tmp_path / "auth" / "auth.db").read_bytes()
+
+    assert typed(monkeypatch, "init", *asked) == 1
+
+    assert "service_exists" in capsys.readouterr().err
+    assert (tmp_path / "auth" / "auth.db").read_bytes() == made
+
+
+def test_a_password_file_that_can_not_be_read_is_named_with_its_fault(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert typed(monkeypatch, "init", "--owner", "olga", "--owner-password-file", "absent") == 1
+    assert "absent can't be read: No such file or directory" in capsys.readouterr().err
+
+
+def test_a_certificate_that_can_not_serve_ends_the_start_before_anything_is_said_or_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "auth.toml").write_text('[tls]\ncert = "cert.pem"\nkey = "key.pem"\n', "utf-8")
+
+    assert typed(monkeypatch, "--bind", "127.0.0.1:0", "run") == 1
+
+    said = capsys.readouterr()
+    assert ("bad_tls_files" in said.err, said.out) == (True, "")
+    assert not (tmp_path / "auth").exists()
+
+
+@pytest.mark.parametrize(("tls", "scheme"), [(None, "http"), (TlsFiles(cert=Path("c"), key=Path("k")), "https")])
+def test_it_tells_its_address_with_the_scheme_that_it_speaks(
+    tls: TlsFiles | None, scheme: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = replace(load_standalone(None, {}), tls=tls)
+
+    greet(Beginning(settings=settings, addresses=(("127.0.0.1", 3001), ("::1", 3001)), setup_code=None))
+
+    said = capsys.readouterr().out
+    assert f"{scheme}://127.0.0.1:3001 and {scheme}://[::1]:3001" in said
+    assert f"{scheme}://127.0.0.1:3001/auth/validate" in said

@@ -121,6 +121,17 @@ def test_only_a_valid_minted_key_is_revoked(meroctl: Meroctl, node: WireServer) 
     assert sum(path.startswith("DELETE") for path in node.paths()) == 1
 
 
+def test_a_token_is_revoked_by_its_name_where_it_is_the_only_one(meroctl: Meroctl, node: WireServer) -> None:
+    twins = (minted(4, name="twin"), minted(5, name="twin"))
+    ended = minted(2, name="nightly", is_valid=False)
+    node.on("GET", "/admin/keys/clients", listed(ended, minted(3, client_id=KEY, name="nightly"), *twins))
+    assert meroctl("token", "revoke", "nightly").status == 0
+    assert node.paths()[-1] == f"DELETE /admin/keys/{ROOT}/clients/{KEY}"
+    done = meroctl("token", "revoke", "twin")
+    assert (done.status, "token_name_shared" in done.err) == (1, True)
+    assert sum(path.startswith("DELETE") for path in node.paths()) == 1
+
+
 # MEROID_TOKEN
 
 

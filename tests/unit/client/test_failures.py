@@ -73,12 +73,20 @@ def test_what_the_node_does_not_have_yet_is_no_wrong_id(status: int, code: str) 
     assert code_of(error) == code
     assert error.reason == "this node doesn't have that yet"
     assert "id" not in error.next_step.split()
+    assert "mero-auth" in error.next_step
 
 
 def test_plain_text_becomes_one_line() -> None:
     assert _refused(422, b"Failed to deserialize:\n  missing field `x`").reason == (
         "Failed to deserialize: missing field `x`"
     )
+
+
+def test_code_and_next_step_are_found_in_plain_text_too() -> None:
+    error = _refused(400, b"Invalid URL: no id\ncode: bad_path\nnext: correct the named part\n")
+
+    assert (code_of(error), error.reason) == ("bad_path", "Invalid URL: no id")
+    assert error.next_step == "correct the named part"
 
 
 def test_an_empty_body_still_gives_a_reason_and_the_code_of_the_header() -> None:

@@ -3,7 +3,7 @@
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from tests.processes import Merod, Owner, initialise, start, stop, stopped
 from tests.servers import Got
 
 from meroid.auth.first_owner import Peer
+from meroid.client.proof_key import ProofKey
 from meroid.service.login import LoginRequest
 
 pytestmark = pytest.mark.needs("nginx")
@@ -32,11 +33,11 @@ class Edge:
     service: Service
     expired: str
 
-    def token(self) -> str:
+    def token(self, headers: Mapping[str, str] | None = None) -> str:
         """A new log-in through nginx."""
         proof = {"username": OWNER.name, "password": OWNER.password}
         body = {"auth_method": "user_password", "public_key": OWNER.name, "client_name": "test", "timestamp": 0}
-        got = self.nginx.ask("POST", "/auth/token", {**body, "provider_data": proof})
+        got = self.nginx.ask("POST", "/auth/token", {**body, "provider_data": proof}, headers=headers)
         assert got.status == 200, got.text
         return str(got.json["data"]["access_token"])
 
@@ -52,6 +53,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     folder = tmp_path_factory.mktemp("edge")
     auth = Merod("auth", folder / "auth", owner=OWNER)
     initialise(auth)
+    written = auth.home / auth.name / "config.toml"
+    told = written.read_text("utf-8").replace("[server]\n", '[server]\ntrusted_proxies = ["127.0.0.1"]\n')
+    written.write_text(told, "utf-8")
     expired = _logged_in_hours_ago(auth)
     start(auth)
     try:
@@ -131,6 +135,24 @@ def test_a_token_for_another_host_is_refused_and_for_this_one_let_through(edge: 
         got = edge.nginx.ask("GET", "/things", headers=there, token=token)
         edge.refused(got, "invalid_node", "invalid_node", status=403)
     assert edge.nginx.ask("GET", "/things", headers={"Host": "here.example:8080"}, token=token).status == 200
+
+
+def test_a_token_that_is_bound_to_a_key_gets_through_with_a_proof_of_this_very_request(edge: Edge) -> None:
+    key, base = ProofKey.new(), f"http://127.0.0.1:{edge.nginx.port}"
+
+    def prove(method: str, path: str, token: str | None = None) -> dict[str, str]:
+        return {"DPoP": key.prove(method, base + path, int(time.time() * 1000), token=token)}
+
+    token = edge.token(headers=prove("POST", "/auth/token"))
+    got = edge.nginx.ask("GET", "/things", headers=prove("GET", "/things", token), token=token)
+    assert (got.status, got.code) == (200, None)
+    edge.service.reached.clear()
+    edge.refused(edge.nginx.ask("GET", "/things", token=token), "proof_required", "proof_required")
+    for forged in ({"X-Forwarded-Method": "GET"}, {"X-Original-Method": "GET", "X-Original-URI": "/things"}):
+        headers = prove("GET", "/things", token) | forged
+        edge.refused(
+            edge.nginx.ask("POST", "/things", headers=headers, token=token), "bad_dpop_proof", "bad_dpop_proof"
+        )
 
 
 def test_nobody_can_send_the_headers_that_tell_who_it_is(edge: Edge) -> None:

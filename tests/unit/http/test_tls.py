@@ -158,6 +158,13 @@ def test_it_does_not_start_with_them(place: Place, what: str) -> None:
     assert "key.pem" in caught.value.reason
 
 
+def test_a_file_that_is_not_there_is_the_one_that_is_named(place: Place) -> None:
+    spoil(place, "no key")
+    with pytest.raises(BadTlsFilesError, match=r"^[^ ]*key\.pem can't be read: No such file") as caught:
+        place.listener()
+    assert "cert.pem" not in caught.value.reason
+
+
 def test_the_log_warns_of_a_certificate_that_has_ended_or_ends_soon(place: Place) -> None:
     for days, expected in ((90, []), (5, ["the certificate ends soon"]), (-1, ["the certificate has expired"])):
         place.write(days=days)

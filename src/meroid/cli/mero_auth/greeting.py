@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 def greet(beginning: "Beginning") -> None:
     """Print addresses, configuration and the way to become the owner; the set-up code on a terminal only."""
     settings = beginning.settings
-    addresses = [_url(address) for address in beginning.addresses]
+    scheme = "http" if settings.tls is None else "https"
+    addresses = [_url(scheme, address) for address in beginning.addresses]
     many = "" if settings.workers == 1 else f" with {settings.workers} workers"
     say = [
         f"auth service answers on {' and '.join(addresses)}{many}",
@@ -31,6 +32,6 @@ def _first_owner(beginning: "Beginning") -> Iterable[str]:
     return [f"no owner yet; the set-up code lies in {where}"]
 
 
-def _url(address: tuple[str, int]) -> str:
+def _url(scheme: str, address: tuple[str, int]) -> str:
     host, port = address
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -17,11 +17,21 @@ from meroid.cli.merod.keys import run_keys
 from meroid.cli.merod.prompt import ask_on_terminal
 from meroid.cli.service import log_to_stderr, owner_password, print_refusal
 from meroid.config import BadConfigError, StandaloneSettings, load_standalone, write_standalone
-from meroid.errors import MeroidError
+from meroid.errors import ConflictError, MeroidError
 from meroid.vault.process import harden_process
 
 _REFUSED: Final = 1
 _INTERRUPTED: Final = 130
+
+
+class ServiceExistsError(ConflictError):
+    """`init` was asked for an owner or a key store, and there is a service already."""
+
+    code = "service_exists"
+    next_step = (
+        "run it, and log in as its owner, or with its set-up code while there is none; `mero-auth keys show` says where "
+        "the store key lies; for another service name another storage.path"
+    )
 
 
 def main() -> int:
@@ -80,6 +90,8 @@ def _init(arguments: argparse.Namespace) -> None:
     if settings.temporary:
         raise BadConfigError("storage.type is memory, which keeps nothing", next_step="choose sqlite, or just run it")
     if settings.database.exists():
+        if arguments.owner or arguments.key_store:
+            raise ServiceExistsError(f"there is an auth service in {settings.home} already; nothing was changed")
         print(f"warning: there is an auth service in {settings.home} already; nothing was changed", file=sys.stderr)
         return
     if arguments.key_store:

@@ -25,4 +25,4 @@ def add_tokens(commands: Commands) -> None:
     listing = command(token, "list", "service_tokens:list_tokens", "the minted keys of your account", "ls")
     listing.add_argument("-a", "--all", dest="every", action="store_true", help="also those that have ended")
     revoke = command(token, "revoke", "service_tokens:revoke_token", "end a token, from the next request on")
-    revoke.add_argument("key_id", metavar="ID", help="as `token list` shows it")
+    revoke.add_argument("token", metavar="TOKEN", help="its id or its name, as `token list` shows them")

@@ -13,7 +13,7 @@ from meroid.cli.meroctl.session import Session
 from meroid.cli.meroctl.tables import Table
 from meroid.client.answers import items_at, number_at, text_at, value_at
 from meroid.clock import SystemClock
-from meroid.errors import NotFoundError
+from meroid.errors import ConflictError, NotFoundError
 
 _IN_CONTEXT: Final = "context:execute"
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999
@@ -24,6 +24,13 @@ class NoSuchTokenError(NotFoundError):
 
     code = "no_such_token"
     next_step = "see them: meroctl token list"
+
+
+class TokenNameSharedError(ConflictError):
+    """Several valid tokens have this name, so it says of none which one is meant."""
+
+    code = "token_name_shared"
+    next_step = "name it by its id: meroctl token list"
 
 
 def create_token(session: Session) -> None:
@@ -68,7 +75,7 @@ def list_tokens(session: Session) -> None:
 
 def revoke_token(session: Session) -> None:
     """End a minted key; a root key is never touched."""
-    body = _revoke(session, session.args.key_id)
+    body = _revoke(session, session.args.token)
     session.output.answer(body, Table(["Token Revoked"], [["Successfully revoked token"]]))
 
 
@@ -90,11 +97,16 @@ def _wanted(session: Session) -> dict[str, object]:
     return wanted | {"permissions": permissions}
 
 
-def _revoke(session: Session, key_id: str) -> object:
-    for each in items_at(session.routes.minted_keys(), "data"):
-        if value_at(each, "client_id") == key_id and value_at(each, "is_valid") is True:
-            return session.routes.remove_minted_key(text_at(each, "root_key_id"), key_id)
-    raise NoSuchTokenError(f"your account has no valid token {key_id}")
+def _revoke(session: Session, named: str) -> object:
+    """End the token with this id, else the only one with this name."""
+    valid = [each for each in items_at(session.routes.minted_keys(), "data") if value_at(each, "is_valid") is True]
+    found = [each for each in valid if value_at(each, "client_id") == named]
+    found = found or [each for each in valid if value_at(each, "name") == named]
+    if not found:
+        raise NoSuchTokenError(f"your account has no valid token {named}")
+    if len(found) > 1:
+        raise TokenNameSharedError(f"{len(found)} valid tokens of your account are named {named}")
+    return session.routes.remove_minted_key(text_at(found[0], "root_key_id"), text_at(found[0], "client_id"))
 
 
 def _row(key: object, now: int) -> list[str]:
