@@ -24,8 +24,8 @@ test: setup ## lint, and run every test; PYTEST_ARGS="-k revoke" narrows it
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/python -m pytest -q -n auto --dist loadfile $(PYTEST_ARGS)
 
-long: setup ## run the simulations at full length; takes minutes
-	@MEROID_LONG=1 $(BIN)/python -m pytest -q -n auto -m long $(PYTEST_ARGS)
+long: setup ## run what takes minutes: simulations at full length, statistics of time
+	@MEROID_LONG=1 $(BIN)/python -m pytest -q -n auto -m "long or grows" $(PYTEST_ARGS)
 
 lint: setup ## style, format, types, import layers
 	@$(BIN)/ruff check --quiet .

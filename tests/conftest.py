@@ -20,7 +20,6 @@ def pytest_configure(config: pytest.Config) -> None:
     if folder is not None:  # not a worker of a run that has several
         config.stash[_TOLD] = folder
     config.addinivalue_line("markers", "needs(name): skip where this component of tests/components.toml is missing")
-    config.addinivalue_line("markers", "long: does more with MEROID_LONG=1, which make long sets")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

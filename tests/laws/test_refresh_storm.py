@@ -125,14 +125,14 @@ def move_on(storage: Storage) -> list[TokenPair]:
     ]
 
 
-@pytest.mark.long
+@pytest.mark.grows
 @pytest.mark.timeout(900)
 def test_nobody_is_logged_out(world: AuthWorld) -> None:
     storage = play(world, LONG_ROUNDS if LONG else ROUNDS, seed=1)
     world.gate.admit(storage.pair.access, storage.now)
 
 
-@pytest.mark.long
+@pytest.mark.grows
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", range(200 if LONG else 20))
 def test_every_replay_after_the_successor_was_used_ends_the_log_in(world: AuthWorld, seed: int) -> None:
@@ -144,7 +144,7 @@ def test_every_replay_after_the_successor_was_used_ends_the_log_in(world: AuthWo
         storage.refresh(storage.pair)
 
 
-@pytest.mark.long
+@pytest.mark.grows
 @pytest.mark.timeout(900)
 def test_without_the_key_no_pair_is_refreshed_and_none_is_ended(world: AuthWorld) -> None:
     key = ProofKey.new()

@@ -11,6 +11,7 @@ from meroid.app.node import Node
 from meroid.app.tls import tls_listener
 from meroid.app.vaulted import open_vaulted
 from meroid.config import Settings
+from meroid.config.log_lines import logs_requests
 from meroid.errors import MeroidError
 from meroid.http.accounts_api import AccountsApi
 from meroid.http.aliases_api import AliasesApi
@@ -118,6 +119,7 @@ class RunningNode:
                 allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
                 node_host=settings.auth.node_host,
+                logs_all=logs_requests(),
             ),
         )
 

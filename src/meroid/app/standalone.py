@@ -14,6 +14,7 @@ from meroid.app.vaulted import Vaulted, unlock
 from meroid.auth.methods import LoginAttempt
 from meroid.clock import Clock, SystemClock
 from meroid.config import StandaloneSettings
+from meroid.config.log_lines import logs_requests
 from meroid.custody.starting import take_store_key
 from meroid.http.application import HttpApplication, HttpSettings
 from meroid.http.guard import Guard
@@ -68,6 +69,7 @@ class AuthService:
                 allowed_hosts=settings.allowed_hosts,
                 trusted_proxies=settings.trusted_proxies,
                 node_host=settings.auth.node_host,
+                logs_all=logs_requests(),
             ),
         )
 

@@ -19,8 +19,8 @@ REPEAT_WINDOW_MS: Final = 60_000
 class Presented:
     """A refresh token as the store knows it. Times in ms.
 
-    `first` is true for the token that began its family: nobody else can have been given it. `exchanged_at` is when its successor was made; `successor_used` says that this successor was
-    itself exchanged.
+    `first` is true for the token that began its family: nobody else can have been given it. `exchanged_at` is when its
+    successor was made; `successor_used` says that this successor was itself exchanged.
     """
 
     family_revoked: bool

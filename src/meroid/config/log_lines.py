@@ -35,7 +35,7 @@ _TEXTS: Final = re.compile(
 def configure_log(stream: TextIO, environment: Mapping[str, str] = os.environ) -> None:
     """Write log lines to a stream from now on, in this process."""
     chosen = environment.get(FORMAT) or ("human" if stream.isatty() else "json")
-    level = _LEVELS.get(environment.get(LEVEL, "info").lower(), logging.INFO)
+    level = _level(environment)
     shown: list[Processor]
     if chosen == "json":
         # Texts of exceptions only: renderers that print local variables would print tokens and passwords.
@@ -56,6 +56,15 @@ def configure_log(stream: TextIO, environment: Mapping[str, str] = os.environ) -
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=stream),
     )
+
+
+def logs_requests(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether every request has a line."""
+    return _level(environment) <= logging.DEBUG
+
+
+def _level(environment: Mapping[str, str]) -> int:
+    return _LEVELS.get(environment.get(LEVEL, "info").lower(), logging.INFO)
 
 
 def redact(_logger: object, _method: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

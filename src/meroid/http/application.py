@@ -32,6 +32,7 @@ class HttpSettings:
             and under no others it judges proofs of keys.
         trusted_proxies: addresses and networks whose `X-Forwarded-For` and `X-Forwarded-Host` are believed.
         node_host: the host that tokens for one node are compared with, in the place of the one that a request names.
+        logs_all: whether requests that went well have a line in the log too.
     """
 
     allowed_origins: Sequence[str] = ()
@@ -39,6 +40,7 @@ class HttpSettings:
     allowed_hosts: Sequence[str] = ()
     trusted_proxies: Sequence[str] = ()
     node_host: str | None = None
+    logs_all: bool = False
 
 
 class HttpApplication:
@@ -69,7 +71,15 @@ class HttpApplication:
         self.tally = Tally([each.path for each in self.table.endpoints], tally_folder)
         self._strict = guard.trusts_everybody
         self._inner = Dispatcher(
-            self.table, guard, self._workers, clock, proxies, addresses, watch=watch, tally=self.tally
+            self.table,
+            guard,
+            self._workers,
+            clock,
+            proxies,
+            addresses,
+            watch=watch,
+            tally=self.tally,
+            logs_all=chosen.logs_all,
         )
         self._cors = Cors(
             self._inner,

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import re
 import secrets
 import time
@@ -64,11 +63,12 @@ class Dispatcher:
         *,
         watch: Watch | None = None,
         tally: Tally | None = None,
+        logs_all: bool = False,
     ) -> None:
-        """`watch` is told of refusals to known callers; `tally` counts requests."""
+        """`watch` is told of refusals to known callers; `tally` counts requests; with `logs_all` each has a line."""
         self._watch = watch
         self._tally = tally or Tally([])
-        self._logs_all = structlog.is_configured() and _log.is_enabled_for(logging.DEBUG)
+        self._logs_all = logs_all
         self._table = table
         self._guard = guard
         self._workers = workers

@@ -4,21 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
 from meroid.auth.tokens import TokenRevokedError
 from meroid.errors import UnauthenticatedError
 from meroid.http.auth_api import identified
 from meroid.http.contract import FLAG, PROOFS, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
-from meroid.http.routes import Endpoint, Public, Requires, SignedIn, SocketEndpoint
+from meroid.http.routes import Endpoint, Public, SignedIn, SocketEndpoint
 from meroid.service.login import LoginService
 from meroid.service.root_keys import ListedRootKey, NewPassword, NewRootKey, RootKeyService
 from meroid.wire import root_keys as shapes
 from meroid.wire.envelope import Envelope
 
-_LIST: Final = Permission(path=("keys", "list"))
-_CREATE: Final = Permission(path=("keys", "create"))
 _FORBIDDEN: Final = 403
 
 
@@ -30,13 +27,13 @@ class KeysApi:
         self._root_keys = root_keys
 
     def endpoints(self) -> list[Endpoint | SocketEndpoint]:
-        """The routes; `RootKeyService` asks for a fresh log-in wherever something changes."""
+        """The routes; `RootKeyService` decides who may, and asks for a fresh log-in wherever something changes."""
         auth = Envelope.AUTH
         return [
             Endpoint("GET", "/auth/challenge", self.challenge, Public("needed before log-in"), envelope=auth),
-            Endpoint("GET", "/admin/keys", self.list, Requires(_LIST), envelope=auth),
-            Endpoint("POST", "/admin/keys", self.bind, Requires(_CREATE), envelope=auth),
-            Endpoint("PUT", "/admin/keys/{key_id}/password", self.password, Requires(_CREATE), envelope=auth),
+            Endpoint("GET", "/admin/keys", self.list, SignedIn(), envelope=auth),
+            Endpoint("POST", "/admin/keys", self.bind, SignedIn(), envelope=auth),
+            Endpoint("PUT", "/admin/keys/{key_id}/password", self.password, SignedIn(), envelope=auth),
             # A key may remove itself, whatever it holds.
             Endpoint("DELETE", "/admin/keys/{key_id}", self.remove, SignedIn(), envelope=auth),
         ]
@@ -60,7 +57,7 @@ class KeysApi:
             Envelope.AUTH,
         )
 
-    @speaks(gives=Sequence[shapes.RootKeyData], query={"all": FLAG})
+    @speaks(gives=Sequence[shapes.RootKeyData], query={"all": FLAG}, asks="keys:list")
     def list(self, request: ApiRequest) -> ApiResponse:
         """Root keys of the caller's account; with `all=true`, for `admin`, of every account."""
         principal = request.principal
@@ -70,6 +67,7 @@ class KeysApi:
     @speaks(
         takes=shapes.NewKeyBody,
         gives=shapes.NewKeyData,
+        asks="keys:create",
         refuses="login_not_fresh root_key_exists weak_password not_this_account bad_provider_data bad_near_key near_key_unsupported near_rate_limited near_not_configured near_unreachable login_throttled login_busy needs_cosigners key_log_unsettled",
         refuses_as={403: PROOFS},
     )
@@ -92,6 +90,7 @@ class KeysApi:
     @speaks(
         takes=shapes.PasswordBody,
         gives=shapes.PasswordChangedData,
+        asks="keys:create",
         refuses="login_not_fresh key_not_found method_unsuited old_password_needed wrong_old_password root_key_changed weak_password login_throttled login_busy",
     )
     def password(self, request: ApiRequest) -> ApiResponse:

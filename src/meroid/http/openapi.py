@@ -180,7 +180,8 @@ def _responses(endpoint: Endpoint, contract: Contract, schemas: Mapping[Any, Sch
 
 def _success(endpoint: Endpoint, contract: Contract, schemas: Mapping[Any, Schema]) -> Schema:
     if contract.media is not None:
-        return {"description": "done", "content": {contract.media: {"schema": {"type": "string"}}}}
+        shape = {"schema": {"type": "string"}} if contract.media.startswith("text/") else {}
+        return {"description": "done", "content": {contract.media: shape}}
     data = schemas[contract.gives] if contract.gives is not None else {}
     whole: Schema = data
     if not contract.bare:

@@ -1,19 +1,15 @@
 """The routes of minted keys, and of what keys grant (`wire/auth.md` §1.5)."""
 
 from collections.abc import Sequence
-from typing import Final
 
-from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
 from meroid.http.auth_api import identified
 from meroid.http.contract import FLAG, speaks
 from meroid.http.exchange import ApiRequest, ApiResponse
-from meroid.http.routes import Endpoint, Requires, SignedIn, SocketEndpoint
+from meroid.http.routes import Endpoint, SignedIn, SocketEndpoint
 from meroid.service.key_permissions import KeyPermissionService, ListedTokenKey
 from meroid.wire import token_keys as shapes
 from meroid.wire.envelope import Envelope
-
-_LIST: Final = Permission(path=("keys", "clients", "list"))
 
 
 class TokenKeysApi:
@@ -28,7 +24,7 @@ class TokenKeysApi:
         one, clients = "/admin/keys/{key_id}/clients/{client_id}", "/admin/keys/clients"
         permissions = "/admin/keys/{key_id}/permissions"
         return [
-            Endpoint("GET", clients, self.list, Requires(_LIST), envelope=auth),
+            Endpoint("GET", clients, self.list, SignedIn(), envelope=auth),
             # A key may remove itself, whatever it holds.
             Endpoint("DELETE", one, self.remove, SignedIn(), envelope=auth),
             # `keys:permissions:…` may name the key that the path names.
@@ -36,7 +32,7 @@ class TokenKeysApi:
             Endpoint("PUT", permissions, self.change, SignedIn(), envelope=auth),
         ]
 
-    @speaks(gives=Sequence[shapes.TokenKeyData], query={"all": FLAG})
+    @speaks(gives=Sequence[shapes.TokenKeyData], query={"all": FLAG}, asks="keys:clients:list")
     def list(self, request: ApiRequest) -> ApiResponse:
         """Minted keys of the caller's account; with `all=true`, for `admin`, of every account."""
         principal = request.principal

@@ -25,10 +25,12 @@ from meroid.service.revoking import (
     KeyNotFoundError,
     check_fresh,
     check_other_admin_key,
+    check_root_keys,
     revoke_key,
     visible_key,
 )
 
+_LIST: Final = Permission(path=("keys", "clients", "list"))
 _GET: Final = Permission(path=("keys", "permissions", "get"))
 _UPDATE: Final = Permission(path=("keys", "permissions", "update"))
 
@@ -72,13 +74,14 @@ class KeyPermissionService:
         """Token keys of the caller's account, or with `everybody` of all, revoked ones included, oldest first.
 
         Raises:
-            PermissionDeniedError: all are asked for without `admin`.
+            PermissionDeniedError: all are asked for without `admin`, or the token isn't for keys.
         """
         if everybody and not any_covers(principal.held, ADMIN):
             raise PermissionDeniedError("the keys of other accounts need admin")
         account = None if everybody else principal.account_id
 
         def work(tx: Transaction) -> Sequence[ListedTokenKey]:
+            check_root_keys(tx, principal, _LIST)
             live = {each.key_id for each in tx.auth.root_keys(account) if each.revoked_at is None}
             silent = tx.auth.silent_token_keys(account)
 

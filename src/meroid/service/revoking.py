@@ -9,7 +9,7 @@ from meroid.account.audit import Action, AuditEvent
 from meroid.errors import ConflictError, ForbiddenError, NotFoundError
 from meroid.ids import AccountId
 from meroid.service.auditing import actor_of
-from meroid.service.gate import PermissionDeniedError
+from meroid.service.gate import OutsideBindingError, PermissionDeniedError
 from meroid.service.live import parsed
 from meroid.service.ports.auth import RootKeyRecord, TokenKeyRecord
 from meroid.service.ports.store import Transaction
@@ -69,6 +69,34 @@ def check_fresh(principal: Principal, what: str, at: int) -> None:
         raise LoginNotFreshError(f"{what} needs a log-in of the last five minutes")
 
 
+def check_root_keys(tx: Transaction, principal: Principal, needed: Permission) -> None:
+    """Refuse what concerns root keys to who may not keep them: see `may_keep_root_keys`.
+
+    Raises:
+        OutsideBindingError: the token acts in one context.
+        PermissionDeniedError: neither holds.
+    """
+    if principal.is_bound:
+        raise OutsideBindingError("this token acts in one context, and root keys are of the account")
+    if not may_keep_root_keys(tx, principal, needed):
+        raise PermissionDeniedError(f"this token doesn't hold {needed}")
+
+
+def may_keep_root_keys(tx: Transaction, principal: Principal, needed: Permission) -> bool:
+    """True if a token holds the permission, or comes from a log-in and holds all that any root key of its account does.
+
+    Whatever an account may on this node, its root keys are its person's; a log-in or root key that may less isn't.
+    """
+    if principal.is_limited:
+        return False
+    if any_covers(principal.held, needed):
+        return True
+    if principal.key_id is None or tx.auth.root_key(principal.key_id) is None:
+        return False
+    live = (each for each in tx.auth.root_keys(principal.account_id) if each.revoked_at is None)
+    return all(any_covers(principal.held, held) for each in live for held in parsed(each.permissions))
+
+
 def visible_key(tx: Transaction, principal: Principal, key_id: str) -> RootKeyRecord | TokenKeyRecord:
     """A live key of the caller's account; unbound `admin` finds those of other accounts too.
 
@@ -96,9 +124,8 @@ def revoke_key(tx: Transaction, principal: Principal, key_id: str, at: int, *, f
     """
     record = visible_key(tx, principal, key_id)
     needed = _REVOKE_KEYS if isinstance(record, RootKeyRecord) else _REVOKE_CLIENTS
-    permitted = not principal.is_limited and any_covers(principal.held, needed)
-    if key_id != principal.key_id and not permitted:
-        raise PermissionDeniedError(f"this token doesn't hold {needed}")
+    if key_id != principal.key_id:
+        check_root_keys(tx, principal, needed)
     if not isinstance(record, RootKeyRecord):
         tx.auth.revoke_token_key(key_id, at=at)
         tx.audit.append(AuditEvent(at=at, action=Action.TOKEN_REVOKE, by=actor_of(principal), target=key_id))

@@ -6,8 +6,9 @@ account, with the same client keys.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from meroid.access.permissions import ADMIN, any_covers
+from meroid.access.permissions import ADMIN, Permission, any_covers
 from meroid.access.principal import Principal
 from meroid.account.audit import Action, AuditEvent
 from meroid.auth.first_owner import Peer
@@ -30,8 +31,10 @@ from meroid.service.live import check_live, parsed
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.ports.store import Store, Transaction
 from meroid.service.proofs import Claim, Proofs, failures_of
-from meroid.service.revoking import KeyNotFoundError, Revoked, check_fresh, revoke_key
+from meroid.service.revoking import KeyNotFoundError, Revoked, check_fresh, check_root_keys, revoke_key
 
+_LIST: Final = Permission(path=("keys", "list"))
+_CREATE: Final = Permission(path=("keys", "create"))
 _CREDENTIALS, _WALLET = "credentials", "wallet"
 
 
@@ -129,12 +132,16 @@ class RootKeyService:
         """Root keys of the caller's account, or with `everybody` of all, revoked ones included, oldest first.
 
         Raises:
-            PermissionDeniedError: all are asked for without `admin`.
+            PermissionDeniedError: all are asked for without `admin`, or the token isn't for root keys.
         """
         if everybody and not any_covers(principal.held, ADMIN):
             raise PermissionDeniedError("the root keys of other accounts need admin")
-        account = None if everybody else principal.account_id
-        records = self._store.read(lambda tx: tx.auth.root_keys(account))
+
+        def look(tx: Transaction) -> Sequence[RootKeyRecord]:
+            check_root_keys(tx, principal, _LIST)
+            return tx.auth.root_keys(None if everybody else principal.account_id)
+
+        records = self._store.read(look)
         labels = {each.name: each.label for each in self._proofs.methods}
         return [
             ListedRootKey(
@@ -148,12 +155,14 @@ class RootKeyService:
         """Bind a root key to the caller's account; it may what the caller may.
 
         Raises:
+            PermissionDeniedError: the token isn't for root keys.
             LoginNotFreshError: the log-in is older than five minutes.
             UnauthenticatedError, InvalidInputError: the proof doesn't hold; the leaf says why.
             UnavailableError, ThrottledError: it can't be checked now.
             RootKeyExistsError: this login opens an account here already.
             TokenRevokedError: the caller's own log-in ended meanwhile.
         """
+        self._store.read(lambda tx: check_root_keys(tx, principal, _CREATE))
         check_fresh(principal, "binding a root key", at)
         try:
             return self._prove_and_bind(principal, new, at)
@@ -192,6 +201,7 @@ class RootKeyService:
         """Give a root key of the caller's account another password; how many log-ins and mintings it ended.
 
         Raises:
+            PermissionDeniedError: the token isn't for root keys.
             LoginNotFreshError: the log-in is older than five minutes.
             KeyNotFoundError: no live root key of this account.
             MethodUnsuitedError: a root key without a password.
@@ -200,8 +210,8 @@ class RootKeyService:
             LoginThrottledError: too many wrong ones.
             RootKeyChangedError: somebody else was faster.
         """
+        root = self._store.read(lambda tx: _permitted(tx, principal, key_id))
         check_fresh(principal, "changing a password", at)
-        root = self._store.read(lambda tx: tx.auth.root_key(key_id))
         if root is None or root.revoked_at is not None or root.account_id != principal.account_id:
             raise KeyNotFoundError("your account has no such root key")
         method = self._proofs.method(root.method)
@@ -287,6 +297,11 @@ def _bind(tx: Transaction, principal: Principal, claim: Claim, verified: Verifie
 
 def _bound_event(action: Action, principal: Principal, root: RootKeyRecord, at: int) -> AuditEvent:
     return AuditEvent(at=at, action=action, by=actor_of(principal), method=root.method, target=root.key_id)
+
+
+def _permitted(tx: Transaction, principal: Principal, key_id: str) -> RootKeyRecord | None:
+    check_root_keys(tx, principal, _CREATE)
+    return tx.auth.root_key(key_id)
 
 
 def _check_caller(tx: Transaction, principal: Principal, at: int) -> None:

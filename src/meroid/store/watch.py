@@ -1,6 +1,7 @@
 """Whether anything was committed: a look at the header that all connections share, without one of their own locks."""
 
 import ctypes
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from meroid.store.errors import StoreClosedError
 
 _HEADER: Final = 2 * 48  # it stands there twice (sqlite.org/walformat.html#the_wal_index_header)
 _VERSION: Final = 3_007_000  # of its layout, since SQLite 3.7.0
+_OWN_DESCRIPTORS: Final = "/proc/self/fd"
 _PROT_READ, _MAP_SHARED = 1, 1
 _FAILED: Final = ctypes.c_void_p(-1).value
 
@@ -76,7 +78,7 @@ def _map(path: str) -> Any:  # noqa: ANN401  # an array of ctypes
     are gone, and SQLite's with them (sqlite.org/howtocorrupt.html, section 2.2).
     """
     try:
-        own = next(int(each.name) for each in Path("/proc/self/fd").iterdir() if _leads_to(each) == path)
+        own = next(int(each) for each in os.listdir(_OWN_DESCRIPTORS) if _leads_to(each) == path)  # noqa: PTH208 - iterdir stays open
         libc = ctypes.CDLL(None)
         libc.mmap.restype = ctypes.c_void_p
         libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
@@ -89,8 +91,8 @@ def _map(path: str) -> Any:  # noqa: ANN401  # an array of ctypes
     return header if int.from_bytes(header.raw[:4], sys.byteorder) == _VERSION else None
 
 
-def _leads_to(descriptor: Path) -> str | None:
+def _leads_to(descriptor: str) -> str | None:
     try:
-        return str(descriptor.readlink())
+        return str(Path(_OWN_DESCRIPTORS, descriptor).readlink())
     except OSError:  # that of the listing itself, which is closed by now
         return None

@@ -26,6 +26,7 @@ IN_BOTH: Final = ALL_POWER | {MULTI}
 IN_ONE: Final = IN_BOTH | {SINGLE, PACKAGE, SERVICE}
 MAKES: Final = IN_BOTH | {PACKAGE, PERSON}
 UNBOUND: Final = IN_BOTH | {PACKAGE, SERVICE, PERSON}
+KEEPS_KEYS: Final = ALL_POWER | {PERSON}  # their own ones
 NOBODY: Final = frozenset[str]()
 
 
@@ -103,9 +104,9 @@ CALLS: Final[tuple[ClientCall, ...]] = (
     js("delete a blob", "DELETE", "/admin-api/blobs/{one}", **LATER),
     js("events", "GET", "/sse", **LATER),
     js("subscribe to events", "POST", "/sse/subscription", {}, **LATER),
-    js("root keys", "GET", "/admin/keys"),
-    js("minted keys", "GET", "/admin/keys/clients"),
-    js("add a root key", "POST", "/admin/keys", {"public_key": "x", "auth_method": "x", "provider_data": {}}),
+    js("root keys", "GET", "/admin/keys", allowed=KEEPS_KEYS),
+    js("minted keys", "GET", "/admin/keys/clients", allowed=KEEPS_KEYS),
+    js("add a root key", "POST", "/admin/keys", {"public_key": "x", "auth_method": "x", "provider_data": {}}, allowed=KEEPS_KEYS),
     js("remove a root key", "DELETE", "/admin/keys/{root}", absent=frozenset({PERSON})),
     js("remove a minted key", "DELETE", "/admin/keys/{root}/clients/{minted}", absent=frozenset({PERSON})),
     js("change what a key may", "PUT", "/admin/keys/{minted}/permissions", {"add": ["context:list"]}),

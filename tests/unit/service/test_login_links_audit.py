@@ -28,7 +28,7 @@ def test_the_life_of_a_link_is_told_and_its_code_is_not(tmp_path: Path) -> None:
         made = invite(world, "Bob")
         code = show_login_code(made.code)
         bob = world.gate.admit(come(world, code).access, START)
-        used = next(each for each in trail(world) if each.action is Action.LINK_USE)
+        used = next(each for each in trail(world) if each.action == Action.LINK_USE)
         assert (used.target, used.by.account_id, used.by.key_id) == (made.record.link_id, bob.account_id, bob.key_id)
         assert used.by.address == REMOTE.address
         before = len(trail(world))
