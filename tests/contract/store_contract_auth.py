@@ -211,6 +211,19 @@ class LoginsContract:
         assert not store.write(lambda tx: tx.auth.consume_refresh("nothing", refresh(9), at=AT))
         assert store.read(lambda tx: tx.auth.refresh("refresh-9")) is None
 
+    def test_a_refresh_token_that_was_not_exchanged_gets_another_time(self, store: Store) -> None:
+        self._fill(store)
+
+        store.write(lambda tx: tx.auth.renew_refresh("refresh-0", issued_at=AT + 1, expires_at=AT + 9000))
+        assert store.read(lambda tx: tx.auth.refresh("refresh-0")) == replace(
+            refresh(0), issued_at=AT + 1, expires_at=AT + 9000
+        )
+        store.write(lambda tx: tx.auth.consume_refresh("refresh-0", refresh(2), at=AT))
+        store.write(lambda tx: tx.auth.renew_refresh("refresh-0", issued_at=AT + 2, expires_at=AT + 1))
+        kept = store.read(lambda tx: tx.auth.refresh("refresh-0"))
+        assert kept is not None
+        assert kept.issued_at == AT + 1
+
     def test_expired_refresh_tokens_are_forgotten(self, store: Store) -> None:
         self._fill(store)
         store.write(lambda tx: tx.auth.consume_refresh("refresh-0", refresh(2, expires_at=AT + 5000), at=AT))

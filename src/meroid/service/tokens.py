@@ -9,7 +9,16 @@ from meroid.auth.dpop import NOTHING_SHOWN, Proof, Shown, check_key, verify_proo
 from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.node_binding import check_node
-from meroid.auth.refresh import Ended, Exchange, Expired, Keep, Presented, Repeat, Reused, decide_refresh
+from meroid.auth.refresh import (
+    Ended,
+    Exchange,
+    Expired,
+    Keep,
+    Presented,
+    Repeat,
+    Reused,
+    decide_refresh,
+)
 from meroid.auth.tokens import (
     ACCESS_LIFETIME_MS,
     REFRESH_LIFETIME_MS,
@@ -302,7 +311,7 @@ class TokenService:
             case Repeat() if before is not None:
                 repeated = replace(event, details={"repeated": "true"})
                 tx.audit.append_bounded(f"repeat:{presented.subject}", repeated)
-                return standing, before
+                return standing, self._repeated(tx, before, at)
             case Reused():
                 tx.auth.revoke_family(presented.family_id, at=at)
                 tx.audit.append(replace(event, outcome=TokenReuseError.code))
@@ -311,6 +320,22 @@ class TokenService:
                 raise TokenExpiredError("the refresh token has expired")
             case Ended() | Repeat():
                 raise TokenRevokedError("the log-in behind this token was ended")
+
+    def _repeated(self, tx: Transaction, successor: RefreshRecord, at: int) -> RefreshRecord:
+        """The successor that was made before; past half its time it lives anew, as who gets it now may sleep again.
+
+        Where clocks are apart it may have been exchanged within the window: then it is what came after it, so that
+        nobody stores a token that was used.
+        """
+        while successor.successor is not None:
+            following = tx.auth.refresh(successor.successor)
+            if following is None:
+                break
+            successor = following
+        if at - successor.issued_at <= self._refresh_ms // 2:
+            return successor
+        tx.auth.renew_refresh(successor.jti, issued_at=at, expires_at=at + self._refresh_ms)
+        return replace(successor, issued_at=at, expires_at=at + self._refresh_ms)
 
     def _check_binding(self, principal: Principal, context_id: ContextId, identity: PublicKey) -> None:
         if not self._holds_client_keys:

@@ -39,6 +39,9 @@ SELECT jti, family_id, issued_at, expires_at, successor, exchanged_at FROM refre
 _CONSUME_REFRESH = """
 UPDATE refresh_tokens SET successor = ?, exchanged_at = ? WHERE jti = ? AND exchanged_at IS NULL
 """
+_RENEW_REFRESH = """
+UPDATE refresh_tokens SET issued_at = ?, expires_at = ? WHERE jti = ? AND exchanged_at IS NULL
+"""
 _FORGET_REFRESHES = "DELETE FROM refresh_tokens WHERE expires_at < ?"
 _ADD_SIGNING_KEY = """
 INSERT INTO signing_keys (kid, sealed_secret, public_key, created_at, retired_at)
@@ -135,6 +138,10 @@ class SqlLogins(Repository):
             return False
         self._add_refresh(successor)
         return True
+
+    def renew_refresh(self, jti: str, *, issued_at: int, expires_at: int) -> None:
+        """Give a refresh token another time; nothing happens if it was exchanged or is unknown."""
+        self._session.run(_RENEW_REFRESH, (issued_at, expires_at, jti))
 
     def forget_refreshes(self, *, expired_before: int) -> int:
         """Remove refresh tokens that expired before that time; how many they were."""

@@ -163,6 +163,22 @@ def test_a_lost_answer_is_repeated_while_its_successor_was_not_used(world: AuthW
     assert second.refresh != first.refresh
 
 
+def test_a_successor_that_waited_for_weeks_lives_anew_for_who_gets_it_at_last(world: AuthWorld) -> None:
+    pair = world.log_in()
+    world.tokens.refresh(pair.access, pair.refresh, START + DAY)  # the answer is lost, and the client sleeps
+    late = world.tokens.refresh(pair.access, pair.refresh, START + 29 * DAY)
+
+    world.tokens.refresh(late.access, late.refresh, START + 58 * DAY)
+
+
+def test_who_asks_a_worker_whose_clock_is_behind_gets_the_last_of_the_chain(world: AuthWorld) -> None:
+    pair = world.log_in()
+    first = world.tokens.refresh(pair.access, pair.refresh, START + 20 * SECOND)
+    second = world.tokens.refresh(first.access, first.refresh, START + 85 * SECOND)
+
+    assert world.tokens.refresh(pair.access, pair.refresh, START + 70 * SECOND).refresh == second.refresh
+
+
 def test_many_tabs_get_the_same_successor(world: AuthWorld) -> None:
     pair = world.log_in()
     with ThreadPoolExecutor(8) as pool:

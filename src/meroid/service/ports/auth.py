@@ -255,6 +255,10 @@ class AuthRecords(Protocol):
         """
         ...
 
+    def renew_refresh(self, jti: str, *, issued_at: int, expires_at: int) -> None:
+        """Give a refresh token another time; nothing happens if it was exchanged or is unknown."""
+        ...
+
     def forget_refreshes(self, *, expired_before: int) -> int:
         """Remove refresh tokens that expired before that time; how many they were."""
         ...
