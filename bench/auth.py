@@ -103,13 +103,18 @@ def against_floors(report: Report, measured: Rounds, asking: Asking) -> None:
         "One worker",
         "wrk with 8 connections, from a process of its own; every answer is checked. The floors are applications that do\n"
         "nothing, on the same server, asked the same with the same token; the first one has no framework around it, and the\n"
-        "targets are against that. Raw parts are what libsodium, Argon2 and SQLCipher take when nothing is around them.",
+        "targets are against that. Raw parts are what libsodium, Argon2 and SQLCipher take when nothing is around them: the\n"
+        "limit of a token seen first is the no-op and one verification, that of a log-in two verifications, two signatures\n"
+        "and one commit, one after the other. Eight log-ins at once share commits, so a slow disk flatters them: look at the\n"
+        "raw commit first. Noise is how far the middle half of the rounds lies apart.",
     )
     callable_, parts = measured["callable"], ("signatures", "commit")
     report.rate("no-op, bare ASGI callable", callable_)
+    _show_noise(report, measured, "callable")
     report.rate("no-op, handler of a bare Starlette", measured["handler"])
     for name in ("verify", "sign", "commit", "hash"):
         report.cost(f"raw {name}", measured[name])
+        _show_noise(report, measured, name)
     limits: dict[str, tuple[tuple[str, ...], float | None]] = {
         "known": (("callable",), KNOWN),
         "first": (("callable", "verify"), FIRST_SEEN),
@@ -121,6 +126,7 @@ def against_floors(report: Report, measured: Rounds, asking: Asking) -> None:
         floor = sum(measured[each] for each in below)
         report.rate(_NAMES[name], measured[name], floor=floor, ratio=measured.ratio(below, name), target=target)
         _show_percentiles(report, asking, name)
+        _show_noise(report, measured, name)
     report.rate(
         "known token by the handler's floor",
         measured["known"],
@@ -139,6 +145,7 @@ def with_many_keys(report: Report, measured: Rounds, asking: Asking) -> None:
         ratio = measured.ratio(name, f"many {name}")
         report.rate(_NAMES[name], measured[f"many {name}"], floor=measured[name], ratio=ratio, target=SAME)
         _show_percentiles(report, asking, name)
+        _show_noise(report, measured, f"many {name}")
 
 
 def two_workers(report: Report, home: AuthHome, rounds: int) -> None:
@@ -153,12 +160,17 @@ def two_workers(report: Report, home: AuthHome, rounds: int) -> None:
     for name in _ASKED:
         report.rate(_NAMES[name], measured[name])
         _show_percentiles(report, asking, name)
+        _show_noise(report, measured, name)
 
 
 def _show_percentiles(report: Report, asking: Asking, name: str) -> None:
     p50, p99 = asking.percentiles(name)
     report.cost("  p50", p50)
     report.cost("  p99", p99)
+
+
+def _show_noise(report: Report, measured: Rounds, work: str) -> None:
+    report.amount("  noise", 100 * measured.noise(work), "%")
 
 
 def measure(report: Report, folder: Path, *, rounds: int, many: bool) -> None:

@@ -97,6 +97,11 @@ class Rounds:
         """The median over the rounds."""
         return statistics.median(self.seconds[name])
 
+    def noise(self, name: str) -> float:
+        """How far the rounds lie apart: the middle half of them, as a part of the median. Two rounds at least."""
+        low, middle, high = statistics.quantiles(self.seconds[name], n=4, method="inclusive")
+        return (high - low) / middle
+
     def ratio(self, floor: str | Sequence[str], value: str) -> float:
         """How near a work came to its floor (the sum of several, if they are several), as the median over the rounds."""
         floors = [floor] if isinstance(floor, str) else floor

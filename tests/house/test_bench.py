@@ -27,6 +27,11 @@ def test_a_ratio_is_taken_round_by_round() -> None:
     assert rounds.ratio(("bare", "more"), "whole") == 0.5
 
 
+def test_noise_is_how_far_the_middle_half_of_the_rounds_lies_apart() -> None:
+    assert Rounds({"still": [2.0, 2.0, 2.0]}).noise("still") == 0
+    assert Rounds({"restless": [1.0, 9.0, 2.0, 3.0, 2.0]}).noise("restless") == 0.5
+
+
 @pytest.mark.parametrize(
     ("ratio", "target", "ok"), [(0.7, 0.7, True), (0.69, 0.7, False), (None, 0.7, False), (0.1, None, None)]
 )

@@ -3,9 +3,11 @@
 import hashlib
 import threading
 from collections import OrderedDict
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+
+REMEMBERED_TOKENS: Final = 4096
 
 
 class Remembered(Generic[T]):

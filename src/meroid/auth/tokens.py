@@ -7,8 +7,9 @@ and it names no account.
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from meroid.access.permissions import parse_permission
@@ -18,7 +19,6 @@ from meroid.auth.challenge import Challenge, encode_claims, new_challenge_claims
 from meroid.auth.dpop import is_thumbprint
 from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_object, parse_token
 from meroid.auth.node_binding import origin_of
-from meroid.auth.remembered import Remembered, digest_of
 from meroid.auth.revocations import FEED_LIFETIME_S, Feed, sign_feed
 from meroid.errors import InvalidInputError, UnauthenticatedError
 from meroid.ids import AccountId, BadIdError, ContextId
@@ -27,7 +27,6 @@ from meroid.keys.public import PublicKey
 ACCESS_LIFETIME_MS: Final = 3_600_000
 REFRESH_LIFETIME_MS: Final = 30 * 24 * 3_600_000
 LEEWAY_S: Final = 60
-REMEMBERED_TOKENS: Final = 4096
 ID_BYTES: Final = 16
 
 _UNSAFE_FOR_ATOB: Final = frozenset(">?~")
@@ -180,13 +179,12 @@ class TokenIssuer:
 
 
 class TokenVerifier:
-    """Verifies tokens against a fixed set of keys; no signature is verified twice."""
+    """Verifies tokens against a fixed set of keys."""
 
     def __init__(self, keys: Mapping[str, VerifyingKey], *, issuer: str, audience: str) -> None:
         self._keys = keys
         self._issuer = issuer
         self._audience = audience
-        self._seen: Remembered[AccessClaims | RefreshClaims] = Remembered(REMEMBERED_TOKENS)
 
     def access(self, token: str) -> AccessClaims:
         """The claims of an access token that this service signed, expired or not.
@@ -219,14 +217,6 @@ class TokenVerifier:
         return read_challenge(text, self._signed_fields(text), issuer=self._issuer)
 
     def _verify(self, token: str) -> AccessClaims | RefreshClaims:
-        digest = digest_of(token)
-        known = self._seen.get(digest)
-        if known is None:
-            known = self._verify_anew(token)
-            self._seen.put(digest, known)
-        return known
-
-    def _verify_anew(self, token: str) -> AccessClaims | RefreshClaims:
         fields = self._signed_fields(token)
         if fields.get("iss") != self._issuer or fields.get("aud") != self._audience:
             raise InvalidTokenError("the token was made by or for another service")
@@ -273,43 +263,45 @@ def _survives_atob(text: str) -> bool:
 
 
 def _read_access(fields: Mapping[str, object]) -> AccessClaims:
-    common = _read_refresh(fields)
     bound = [fields.get(name) for name in ("context_id", "context_identity", "executor_public_key")]
     account = fields.get("account_id")
     if (account is None) == all(each is None for each in bound) or bound[1] != bound[2]:
         raise InvalidTokenError("the token is neither bound to one context nor to an account")
     try:
         return AccessClaims(
-            subject=common.subject,
-            family_id=common.family_id,
-            token_id=common.token_id,
+            subject=_string(fields, "sub"),
+            family_id=_family_id(fields),
+            token_id=_string(fields, "jti"),
             permissions=_permissions(fields),
-            issued_at=common.issued_at,
-            expires_at=common.expires_at,
+            issued_at=_time(fields, "iat"),
+            expires_at=_time(fields, "exp"),
             account_id=None if account is None else AccountId.parse(_id_text(account)),
             context_id=None if account is not None else ContextId.parse(_id_text(bound[0])),
             executor=None if account is not None else PublicKey.parse(_id_text(bound[1])),
-            node_url=common.node_url,
-            proof_key=common.proof_key,
+            node_url=_node_url(fields),
+            proof_key=_proof_key(fields),
         )
     except BadIdError:
         raise InvalidTokenError("the token has a malformed id") from None
 
 
 def _read_refresh(fields: Mapping[str, object]) -> RefreshClaims:
-    token_id = _string(fields, "jti")
-    family_id, dot, _ = token_id.partition(".")
-    if not dot:
-        raise InvalidTokenError("the token's id names no log-in")
     return RefreshClaims(
         subject=_string(fields, "sub"),
-        family_id=family_id,
-        token_id=token_id,
+        family_id=_family_id(fields),
+        token_id=_string(fields, "jti"),
         issued_at=_time(fields, "iat"),
         expires_at=_time(fields, "exp"),
         node_url=_node_url(fields),
         proof_key=_proof_key(fields),
     )
+
+
+def _family_id(fields: Mapping[str, object]) -> str:
+    family_id, dot, _ = _string(fields, "jti").partition(".")
+    if not dot:
+        raise InvalidTokenError("the token's id names no log-in")
+    return family_id
 
 
 def _node_url(fields: Mapping[str, object]) -> str | None:
@@ -325,11 +317,15 @@ def _permissions(fields: Mapping[str, object]) -> tuple[str, ...]:
     listed = fields.get("permissions")
     if not isinstance(listed, list) or not all(isinstance(each, str) for each in listed):
         raise InvalidTokenError("the token's permissions are not a list of texts")
-    texts: Sequence[str] = listed
     try:
-        return tuple(str(parse_permission(text)) for text in texts)
+        return _canonical(tuple(listed))
     except InvalidInputError:
         raise InvalidTokenError("the token has an unknown permission") from None
+
+
+@lru_cache(maxsize=1024)  # the same few lists come again and again
+def _canonical(permissions: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(str(parse_permission(text)) for text in permissions)
 
 
 def _proof_key(fields: Mapping[str, object]) -> str | None:

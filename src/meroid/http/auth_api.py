@@ -1,9 +1,11 @@
 """The routes of `/auth/*` and `/admin/*` (`wire/auth.md` §1.3 to §1.5)."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from meroid import __version__
+from meroid.access.permissions import Permission
 from meroid.access.principal import Principal
 from meroid.auth.dpop import NOTHING_SHOWN, Proof, Shown, verify_proof
 from meroid.auth.node_binding import WrongNodeError, check_node
@@ -245,5 +247,10 @@ def identified(principal: Principal) -> dict[str, str]:
     """Who it is, for the proxy that asks; the second header is absent when nothing is held."""
     headers = {"X-Auth-User": principal.subject}
     if principal.held:
-        headers["X-Auth-Permissions"] = shapes.permission_header(str(each) for each in principal.held)
+        headers["X-Auth-Permissions"] = _listed(principal.held)
     return headers
+
+
+@lru_cache(maxsize=1024)  # few lists are held by many
+def _listed(held: tuple[Permission, ...]) -> str:
+    return shapes.permission_header(str(each) for each in held)

@@ -302,9 +302,8 @@ def _write(response: ApiResponse, path: str, scheme: str) -> Written | None:
 
 
 def _whole_headers(response: ApiResponse, path: str, scheme: str, length: int) -> list[tuple[bytes, bytes]]:
-    headers = response.raw_headers() + protective(path, scheme, response)
-    headers.append((b"content-length", str(length).encode("ascii")))
-    return headers
+    length_header = (b"content-length", str(length).encode("ascii"))
+    return [*response.raw_headers(), *protective(path, scheme, response), length_header]
 
 
 async def _send_response(response: ApiResponse, scope: Scope, receive: Receive, send: Send) -> None:
@@ -314,7 +313,7 @@ async def _send_response(response: ApiResponse, scope: Scope, receive: Receive, 
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
         await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})
         return
-    headers = response.raw_headers() + protective(path, scheme, response)
+    headers = [*response.raw_headers(), *protective(path, scheme, response)]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if scope["method"] == "HEAD":
         await send({"type": "http.response.body", "body": b""})

@@ -3,6 +3,7 @@
 Everything is made once: an answer costs one look at the handler's own headers.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from meroid.http.exchange import ApiResponse
@@ -28,8 +29,12 @@ _WANTED: Final = {
 }
 
 
-def protective(path: str, scheme: str, response: ApiResponse) -> list[tuple[bytes, bytes]]:
+def protective(path: str, scheme: str, response: ApiResponse) -> RawHeaders:
     """What an answer gets beside its own headers; `scheme` is `https` over TLS, ours or a trusted proxy's."""
-    wanted = _WANTED[path.startswith(SIGN_IN_PATHS), scheme == "https"]
-    own = {name.lower().encode("ascii") for name, _ in response.headers}
-    return [each for each in wanted if each[0] not in own]
+    return _beside(tuple(name for name, _ in response.headers), path.startswith(SIGN_IN_PATHS), scheme == "https")
+
+
+@lru_cache(maxsize=256)
+def _beside(names: tuple[str, ...], sign_in: bool, secure: bool) -> RawHeaders:  # noqa: FBT001
+    own = {name.lower().encode("ascii") for name in names}
+    return tuple(each for each in _WANTED[sign_in, secure] if each[0] not in own)

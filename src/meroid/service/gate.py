@@ -13,9 +13,8 @@ from meroid.access.permissions import LIST_CONTEXTS, Permission
 from meroid.access.principal import Principal
 from meroid.auth.dpop import NOTHING_SHOWN, Shown
 from meroid.auth.jws import InvalidTokenError
-from meroid.auth.remembered import Remembered, digest_of
+from meroid.auth.remembered import REMEMBERED_TOKENS, Remembered, digest_of
 from meroid.auth.tokens import (
-    REMEMBERED_TOKENS,
     AccessClaims,
     MissingTokenError,
     TokenExpiredError,
@@ -72,7 +71,8 @@ class Gate:
     """Admits tokens against the live records, and authorises principals.
 
     What it found about a token is remembered with the version of the store that it asked for before, and holds while
-    that stays the same: whatever any process commits is seen at the next request.
+    that stays the same: whatever any process commits is seen at the next request. Its signature holds as long as the
+    signing keys are the same.
     """
 
     def __init__(self, store: Store, keys: SigningKeys) -> None:
@@ -108,10 +108,12 @@ class Gate:
         verifier = self._keys.verifier(at, version)
         digest = digest_of(bearer)
         known = self._admitted.get(digest)
-        if known is not None and known.version == version and known.verifier is verifier:
+        if known is not None and known.verifier is not verifier:
+            known = None
+        if known is not None and known.version == version:
             known.check_time(at)
             return known
-        claims = verifier.access(bearer)
+        claims = verifier.access(bearer) if known is None else known.claims  # no signature is verified twice
         check_expiry(claims, at)
         standing = self._store.read(lambda tx: tx.auth.standing(claims.subject, claims.family_id))
         if standing is None:

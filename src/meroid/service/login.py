@@ -159,6 +159,7 @@ class LoginService:
         self._newcomers = newcomers
         self._claimed = claimed
         self._settle = settle
+        self._owned = False
 
     def log_in(self, request: LoginRequest, at: int) -> TokenPair:
         """Check the proof and open a log-in; on an empty node, make the owner.
@@ -200,7 +201,7 @@ class LoginService:
         )
 
     def _log_in(self, opening: _Opening, peer: Peer, at: int) -> TokenPair:
-        if not self._store.read(lambda tx: tx.auth.has_root_keys()):
+        if not self._has_owner():
             claimed = self._claim_node(opening, peer, at)
             if claimed is not None:
                 return claimed
@@ -292,6 +293,11 @@ class LoginService:
             setup_required=not owned,
             signup=self._newcomers.rules.policy.value,
         )
+
+    def _has_owner(self) -> bool:
+        """Whether there is or ever was a root key, which never becomes false again: so it is asked until it is true."""
+        self._owned = self._owned or self._store.read(lambda tx: tx.auth.has_root_keys())
+        return self._owned
 
     def _owner(self) -> AccountId:
         owner = self._store.read(lambda tx: tx.accounts.owner())
@@ -394,17 +400,14 @@ class LoginService:
         narrowed = opening.narrowed_to
         if narrowed is not None:
             narrowed = tuple(str(each) for each in narrow(parsed(root.permissions), parsed(narrowed)))
-        first = self._tokens.open_family(
+        standing, first = self._tokens.open_family(
             tx,
-            root.key_id,
+            root,
             narrowed_to=narrowed,
             logged_in_at=at,
             proof_key=bind(tx, opening.proof, None, at),
             at=at,
         )
-        standing = tx.auth.standing(root.key_id, first.family_id)
-        if standing is None:
-            raise NotInitialisedError("the log-in can't be read back")
         by = Actor(account_id=root.account_id, key_id=root.key_id, address=opening.address)
         method, family_id = opening.claim.method.name, first.family_id
         tx.audit.append(AuditEvent(at=at, action=Action.LOGIN, by=by, method=method, target=family_id))

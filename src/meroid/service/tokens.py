@@ -126,17 +126,18 @@ class TokenService:
     def open_family(
         self,
         tx: Transaction,
-        key_id: str,
+        root: RootKeyRecord,
+        client: TokenKeyRecord | None = None,
         *,
         narrowed_to: tuple[str, ...] | None,
         logged_in_at: int | None,
         proof_key: str | None = None,
         at: int,
-    ) -> RefreshRecord:
-        """Start the tokens of one log-in or minting, within the caller's transaction."""
+    ) -> tuple[Standing, RefreshRecord]:
+        """Start the tokens of one log-in or minting, within the caller's transaction that read or made both keys."""
         family = FamilyRecord(
             family_id=new_id(),
-            key_id=key_id,
+            key_id=root.key_id if client is None else client.client_id,
             narrowed_to=narrowed_to,
             logged_in_at=logged_in_at,
             created_at=at,
@@ -144,7 +145,7 @@ class TokenService:
         )
         first = self._refresh_record(family.family_id, at)
         tx.auth.open_family(family, first)
-        return first
+        return Standing(family=family, root=root, client=client), first
 
     def pair(self, standing: Standing, refresh: RefreshRecord, at: int, *, node_url: str | None = None) -> TokenPair:
         """Mint a pair for what the records grant now; with an origin, for that node only."""
@@ -362,15 +363,12 @@ class TokenService:
         client = replace(record, root_key_id=root.key_id)
         proof_key = bind(tx, proof, record.context_id, at)
         tx.auth.add_token_key(client)
-        first = self.open_family(tx, client.client_id, narrowed_to=None, logged_in_at=None, proof_key=proof_key, at=at)
-        standing = tx.auth.standing(client.client_id, first.family_id)
-        if standing is None:
-            raise InvalidTokenError("the new key can't be read back")
+        opened = self.open_family(tx, root, client, narrowed_to=None, logged_in_at=None, proof_key=proof_key, at=at)
         event = AuditEvent(
             at=at, action=Action.TOKEN_MINT, by=by, target=client.client_id, details=_minted_details(client)
         )
         tx.audit.append(event)
-        return standing, first
+        return opened
 
     def _access_claims(self, standing: Standing, at: int) -> AccessClaims:
         client = standing.client

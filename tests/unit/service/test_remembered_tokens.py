@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from tests.auth_world import HOUR, OWNER, START, AuthWorld, BoxSealer, auth_world
 
-from meroid.auth.jws import InvalidTokenError
-from meroid.auth.tokens import REMEMBERED_TOKENS, TokenExpiredError, TokenRevokedError
+from meroid.auth.jws import InvalidTokenError, Jws, VerifyingKey
+from meroid.auth.remembered import REMEMBERED_TOKENS
+from meroid.auth.tokens import TokenExpiredError, TokenRevokedError
 from meroid.service.gate import Gate
 from meroid.service.minting import WantedKey
 from meroid.service.ports.auth import Standing
@@ -60,6 +61,20 @@ def test_a_token_that_was_admitted_costs_no_read_until_something_is_written(worl
     world.store.write(lambda tx: tx.auth.set_setup_code(b"x" * 32))
     world.gate.admit(token, START)
     assert len(reads) == 2
+
+
+def test_no_signature_is_verified_twice_whatever_is_written(world: AuthWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, verified, verify = world.log_in().access, list[Jws](), VerifyingKey.verify
+
+    def counted(self: VerifyingKey, jws: Jws) -> bytes:
+        verified.append(jws)
+        return verify(self, jws)
+
+    monkeypatch.setattr(VerifyingKey, "verify", counted)
+    for round_ in range(3):
+        world.gate.admit(token, START)
+        world.store.write(lambda tx, new=bytes([round_]) * 32: tx.auth.set_setup_code(new))  # type: ignore[misc]
+    assert len(verified) == 1
 
 
 @pytest.mark.parametrize(
