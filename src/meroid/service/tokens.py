@@ -10,6 +10,7 @@ from meroid.auth.jwks import key_set
 from meroid.auth.jws import InvalidTokenError
 from meroid.auth.node_binding import check_node
 from meroid.auth.refresh import (
+    REPEAT_WINDOW_MS,
     Ended,
     Exchange,
     Expired,
@@ -152,7 +153,7 @@ class TokenService:
         issuer = self._keys.issuer(at)
         return TokenPair(
             access=issuer.access(replace(self._access_claims(standing, at), node_url=node_url)),
-            refresh=issuer.refresh(replace(_refresh_claims(standing, refresh), node_url=node_url)),
+            refresh=issuer.refresh(replace(self._refresh_claims(standing, refresh), node_url=node_url)),
         )
 
     def refresh(
@@ -321,8 +322,20 @@ class TokenService:
             case Ended() | Repeat():
                 raise TokenRevokedError("the log-in behind this token was ended")
 
+    def _refresh_claims(self, standing: Standing, record: RefreshRecord) -> RefreshClaims:
+        return RefreshClaims(
+            subject=standing.family.key_id,
+            family_id=record.family_id,
+            token_id=record.jti,
+            issued_at=(record.expires_at - self._refresh_ms) // 1000,  # so that a repeated one is the same text
+            expires_at=record.expires_at // 1000,
+            proof_key=standing.family.proof_key,
+        )
+
     def _repeated(self, tx: Transaction, successor: RefreshRecord, at: int) -> RefreshRecord:
-        """The successor that was made before; past half its time it lives anew, as who gets it now may sleep again.
+        """The successor that was made before; past half its time it lives longer, as who gets it now may sleep again.
+
+        It counts as made now: another one isn't made from it while somebody may still store it.
 
         Where clocks are apart it may have been exchanged within the window: then it is what came after it, so that
         nobody stores a token that was used.
@@ -332,10 +345,12 @@ class TokenService:
             if following is None:
                 break
             successor = following
-        if at - successor.issued_at <= self._refresh_ms // 2:
+        if at - successor.issued_at <= REPEAT_WINDOW_MS:
             return successor
-        tx.auth.renew_refresh(successor.jti, issued_at=at, expires_at=at + self._refresh_ms)
-        return replace(successor, issued_at=at, expires_at=at + self._refresh_ms)
+        ages = successor.expires_at - at < self._refresh_ms // 2
+        given = replace(successor, issued_at=at, expires_at=at + self._refresh_ms if ages else successor.expires_at)
+        tx.auth.renew_refresh(given.jti, issued_at=given.issued_at, expires_at=given.expires_at)
+        return given
 
     def _check_binding(self, principal: Principal, context_id: ContextId, identity: PublicKey) -> None:
         if not self._holds_client_keys:
@@ -395,17 +410,6 @@ class TokenService:
 
 def _node_of(standing: Standing) -> str | None:
     return standing.client.node_url if standing.client is not None else None
-
-
-def _refresh_claims(standing: Standing, record: RefreshRecord) -> RefreshClaims:
-    return RefreshClaims(
-        subject=standing.family.key_id,
-        family_id=record.family_id,
-        token_id=record.jti,
-        issued_at=record.issued_at // 1000,
-        expires_at=record.expires_at // 1000,
-        proof_key=standing.family.proof_key,
-    )
 
 
 def _prove(claims: AccessClaims | RefreshClaims, shown: Shown, at: int) -> Proof | None:

@@ -79,7 +79,10 @@ class FamilyRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshRecord:
-    """One refresh token; `successor` and `exchanged_at` are set together, once."""
+    """One refresh token; `successor` and `exchanged_at` are set together, once.
+
+    `issued_at` is when it was made, or given again after its answer was lost.
+    """
 
     jti: str
     family_id: str
