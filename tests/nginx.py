@@ -5,7 +5,6 @@ It has a folder of its own for all that it writes, and ends with the block that 
 
 import contextlib
 import http.client
-import json
 import subprocess
 import threading
 import time
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 from tests import told_secrets
 from tests.processes import free_port
-from tests.servers import Got
+from tests.servers import Loopback
 
 EXAMPLE: Final = Path(__file__).parent.parent / "examples" / "nginx" / "meroid.conf"
 PROGRAM: Final = "/usr/sbin/nginx"
@@ -107,7 +106,7 @@ def plain_service() -> Iterator[Service]:
 
 
 @dataclass(frozen=True, slots=True)
-class Nginx:
+class Nginx(Loopback):
     """A running nginx."""
 
     port: int
@@ -117,24 +116,6 @@ class Nginx:
     def written(self) -> str:
         """All of its logs."""
         return "".join(each.read_text("utf-8", "replace") for each in sorted(self.folder.glob("*.log")))
-
-    def ask(
-        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, *, token: str = ""
-    ) -> Got:
-        """One request on a connection of its own."""
-        sent = dict(headers or {})
-        if token:
-            sent["Authorization"] = f"Bearer {token}"
-        if body is not None:
-            body = json.dumps(body).encode()
-            sent.setdefault("Content-Type", "application/json")
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
-        try:
-            connection.request(method, path, body=body, headers=sent)
-            response = connection.getresponse()
-            return Got(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
-        finally:
-            connection.close()
 
 
 def substituted(text: str, places: Mapping[str, str]) -> str:

@@ -36,12 +36,11 @@ class Got:
         return self.headers.get("x-meroid-code")
 
 
-@dataclass(frozen=True, slots=True)
-class Running:
-    """A server that takes requests."""
+class Loopback:
+    """The plainest client for whatever listens on a port of 127.0.0.1."""
 
+    __slots__ = ()
     port: int
-    server: HttpServer
 
     def ask(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None, *, token: str = ""
@@ -61,6 +60,14 @@ class Running:
             return Got(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
         finally:
             connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Loopback):
+    """A server that takes requests."""
+
+    port: int
+    server: HttpServer
 
     def raw(self, data: bytes, *, wait: float = 10, linger: bool = False) -> bytes:
         """Send bytes as they are and read until the server closes, or `wait` seconds pass without data."""

@@ -76,21 +76,26 @@ def test_a_next_step_names_settings_that_exist() -> None:
     assert [name for name in named if f"| `{name.rstrip('.')}` |" not in text("settings.md")] == []
 
 
-def test_every_setting_is_told() -> None:
-    told = text("settings.md")
-    keys = set()
-    sources = [path.read_text("utf-8") for path in sorted((ROOT / "src/meroid/config").glob("*.py"))]
-    readers = re.compile(r"(table|texts)_in|_lifetime")
-    for node in (each for source in sources for each in ast.walk(ast.parse(source))):
+READERS = re.compile(r"(table|texts)_in|_number|_switch")
+
+
+def keys_asked(path: Path) -> set[str]:
+    """The names that a module reads out of a configuration; those of the tables around them too."""
+    keys: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         match node:
-            case ast.Call(func=ast.Name(id=name), args=[_, ast.Constant(value=str() as key), *_]) if readers.fullmatch(
-                name
-            ):
-                keys.add(key)
+            case ast.Call(func=ast.Name(id=name), args=[_, *named]) if READERS.fullmatch(name):
+                keys |= {each.value for each in named if isinstance(each, ast.Constant) and isinstance(each.value, str)}
             case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str() as key), *_]):
                 keys.add(key)
             case _:
                 pass
+    return keys - {""}  # a table without a name
+
+
+def test_every_setting_is_told() -> None:
+    told = text("settings.md")
+    keys = {key for path in sorted((ROOT / "src/meroid/config").glob("*.py")) for key in keys_asked(path)}
 
     assert {"key_store", "auth_mode", "nodes", "mdns", "access_token_expiry"} <= keys
     assert [key for key in keys if not re.search(rf"`(?:\w+\.)*{key}(?:\.\w+)*`", told)] == []
@@ -130,15 +135,7 @@ def test_every_setting_of_the_auth_service_alone_is_told() -> None:
 
 
 def test_every_key_of_the_auth_service_is_one_of_the_service_alone() -> None:
-    asked = set()
-    for node in ast.walk(ast.parse((ROOT / "src/meroid/config/auth.py").read_text("utf-8"))):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="get"), args=[ast.Constant(value=str() as key), *_]):
-                asked.add(key)
-            case ast.Call(func=ast.Name(), args=[_, ast.Constant(value=str() as key), *_]):
-                asked.add(key)
-            case _:
-                pass
+    asked = keys_asked(ROOT / "src/meroid/config/auth.py")
     known = {part for key in KEYS for part in key.name.split(".")}
 
     assert {"jwt", "issuer", "access_token_expiry", "rpc"} <= asked

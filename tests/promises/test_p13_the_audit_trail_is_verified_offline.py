@@ -37,20 +37,10 @@ def tampered(lines: list[str], number: int, **changes: Any) -> str:
 
 
 def test_what_happened_is_verified_with_the_node_stopped_and_every_change_is_named(node: Merod, tmp_path: Path) -> None:
-    node.log_in()
-    assert log_in(node, OWNER.name, "a wrong one").code == "wrong_credentials"
-    assert log_in(node, TYPED_AS_NAME, "x" * 12).code == "wrong_credentials"
-    pair = node.pair()
-    fresh = node.data("POST", "/auth/refresh", {name: pair[name] for name in ("access_token", "refresh_token")})
-    minted = node.data("POST", "/admin/client-key", {"permissions": ["context:list"]})
-    assert node.ask("GET", "/admin/keys", token=minted["access_token"]).code == "permission_denied"
     early, late, keys = tmp_path / "early.jsonl", tmp_path / "late.jsonl", tmp_path / "jwks.json"
-    node.meroctl("audit", "export", "--out", str(early))
-    node.ask("POST", "/auth/logout", {"refresh_token": fresh["refresh_token"]}, token=fresh["access_token"])
+    pair = act(node, early)
     keys.write_bytes(node.ask("GET", "/auth/jwks.json").body)
-    assert "permission_denied" in until_listed(node, "permission_denied")
-    shown = node.meroctl("audit", "export", "--out", str(late)).out
-    assert str(late) in shown
+    assert str(late) in node.meroctl("audit", "export", "--out", str(late)).out
     assert stat.S_IMODE(late.stat().st_mode) == 0o600
     node.meroctl("audit", "export", "--out", str(late), ends_with=1)
 
@@ -61,39 +51,59 @@ def test_what_happened_is_verified_with_the_node_stopped_and_every_change_is_nam
         assert done["keys_from"] == "file"
         node.meroctl("audit", "verify", str(late), "--since-head", str(early))
         node.meroctl("audit", "verify", str(late), "--since-head", f"{done['events']}:{done['head']}")
-
-        outcomes = [(each["action"], each["outcome"]) for each in map(json.loads, lines[:-1])]
-        for expected in [
-            ("owner.claim", "ok"),
-            ("login", "ok"),
-            ("login", "wrong_credentials"),
-            ("token.refresh", "ok"),
-            ("token.mint", "ok"),
-            ("request", "permission_denied"),
-            ("logout", "ok"),
-        ]:
-            assert expected in outcomes
-        text = "".join(lines)
-        told = [OWNER.password, TYPED_AS_NAME, *(part for each in pair.values() if each for part in each.split("."))]
-        assert [each for each in told if len(each) > 8 and each in text and each not in header(lines)] == []
-
-        copy = tmp_path / "copy.jsonl"
-        middle = len(lines) // 2
-        for changed, says in [
-            (tampered(lines, middle, outcome="ok", address="192.0.2.1"), f"event {middle} "),
-            ("".join([*lines[: middle - 1], *lines[middle:]]), f"event {middle} is missing"),
-            ("".join([*lines[:-2], lines[-1]]), f"{len(lines) - 1} events, and here are {len(lines) - 2}"),
-            ("".join(lines[:-1]), "no signed end"),
-            (lines[0][: len(lines[0]) // 2] + "\n" + "".join(lines[1:]), "line 1"),
-        ]:
-            copy.write_text(changed, "utf-8")
-            refused = node.meroctl("audit", "verify", str(copy), ends_with=1).err
-            assert says in refused, refused
-            assert "audit_" in refused
+        tells_all_and_no_secret(lines, pair)
+        names_every_change(node, lines, tmp_path / "copy.jsonl")
         shortened = node.meroctl("audit", "verify", str(early), "--since-head", str(late), ends_with=1).err
         assert "audit_truncated" in shortened
 
     node.meroctl("audit", "verify", "--since-head", str(late))
+
+
+def act(node: Merod, early: Path) -> Any:
+    """What is to be found in the trail, with an export in the middle; the pair of tokens of the log-in."""
+    node.log_in()
+    assert log_in(node, OWNER.name, "a wrong one").code == "wrong_credentials"
+    assert log_in(node, TYPED_AS_NAME, "x" * 12).code == "wrong_credentials"
+    pair = node.pair()
+    fresh = node.data("POST", "/auth/refresh", {name: pair[name] for name in ("access_token", "refresh_token")})
+    minted = node.data("POST", "/admin/client-key", {"permissions": ["context:list"]})
+    assert node.ask("GET", "/admin/keys", token=minted["access_token"]).code == "permission_denied"
+    node.meroctl("audit", "export", "--out", str(early))
+    node.ask("POST", "/auth/logout", {"refresh_token": fresh["refresh_token"]}, token=fresh["access_token"])
+    assert "permission_denied" in until_listed(node, "permission_denied")
+    return pair
+
+
+def tells_all_and_no_secret(lines: list[str], pair: Any) -> None:
+    outcomes = [(each["action"], each["outcome"]) for each in map(json.loads, lines[:-1])]
+    for expected in [
+        ("owner.claim", "ok"),
+        ("login", "ok"),
+        ("login", "wrong_credentials"),
+        ("token.refresh", "ok"),
+        ("token.mint", "ok"),
+        ("request", "permission_denied"),
+        ("logout", "ok"),
+    ]:
+        assert expected in outcomes
+    text = "".join(lines)
+    told = [OWNER.password, TYPED_AS_NAME, *(part for each in pair.values() if each for part in each.split("."))]
+    assert [each for each in told if len(each) > 8 and each in text and each not in header(lines)] == []
+
+
+def names_every_change(node: Merod, lines: list[str], copy: Path) -> None:
+    middle = len(lines) // 2
+    for changed, says in [
+        (tampered(lines, middle, outcome="ok", address="192.0.2.1"), f"event {middle} "),
+        ("".join([*lines[: middle - 1], *lines[middle:]]), f"event {middle} is missing"),
+        ("".join([*lines[:-2], lines[-1]]), f"{len(lines) - 1} events, and here are {len(lines) - 2}"),
+        ("".join(lines[:-1]), "no signed end"),
+        (lines[0][: len(lines[0]) // 2] + "\n" + "".join(lines[1:]), "line 1"),
+    ]:
+        copy.write_text(changed, "utf-8")
+        refused = node.meroctl("audit", "verify", str(copy), ends_with=1).err
+        assert says in refused, refused
+        assert "audit_" in refused
 
 
 def header(lines: list[str]) -> str:

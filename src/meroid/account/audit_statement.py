@@ -4,21 +4,18 @@ Its header is `{"alg":"EdDSA","kid":…,"typ":"audit+jwt"}`, so that it is never
 `iss`, `iat` (seconds), `count` and `head` (hex of the last event's hash).
 """
 
-import base64
-import binascii
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from meroid.account.audit import AuditHead
 from meroid.errors import IntegrityError
 from meroid.ids import ID_BYTES
+from meroid.keys.jose import decode_base64url, json_object, read_key_set as read_jwk_set, split_compact
 from meroid.keys.public import BadSignatureError, PublicKey, verify_signature
 
 STATEMENT_TYPE: Final = "audit+jwt"
 STATEMENT_CHARACTERS: Final = 2048
-KEYS_MOST: Final = 64
 
 
 class BadStatementError(IntegrityError):
@@ -49,10 +46,11 @@ def read_statement(token: str, keys: Mapping[str, PublicKey]) -> AuditStatement:
     Raises:
         BadStatementError: malformed, of another type, or not signed by the key that it names.
     """
-    parts = token.split(".") if len(token) <= STATEMENT_CHARACTERS and token.isascii() else []
-    if len(parts) != 3:
-        raise BadStatementError("the statement isn't a compact JWS")
-    header, claims = (_object(_decode(each)) for each in parts[:2])
+    try:
+        parts = split_compact(token, most=STATEMENT_CHARACTERS)
+        header, claims = json_object(decode_base64url(parts.header)), json_object(parts.payload)
+    except ValueError as problem:
+        raise BadStatementError(f"this is no statement: {problem}") from None
     kid = header.get("kid")
     if header != {"alg": "EdDSA", "typ": STATEMENT_TYPE, "kid": kid} or not isinstance(kid, str):
         raise BadStatementError("the statement has the header of something else")
@@ -60,7 +58,7 @@ def read_statement(token: str, keys: Mapping[str, PublicKey]) -> AuditStatement:
     if key is None:
         raise BadStatementError(f"the statement is signed by a key that isn't among these: {kid[:64]}")
     try:
-        verify_signature(key, f"{parts[0]}.{parts[1]}".encode("ascii"), _decode(parts[2]))
+        verify_signature(key, parts.signed, parts.signature)
     except BadSignatureError:
         raise BadStatementError("the signature of the statement doesn't hold") from None
     return _statement(claims, kid)
@@ -72,18 +70,10 @@ def read_key_set(document: object) -> dict[str, PublicKey]:
     Raises:
         BadStatementError: it is no such set.
     """
-    keys = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(keys, list) or len(keys) > KEYS_MOST:
-        raise BadStatementError("this is no set of keys (JWKS)")
-    found: dict[str, PublicKey] = {}
-    for each in keys:
-        if not isinstance(each, dict) or (each.get("kty"), each.get("crv")) != ("OKP", "Ed25519"):
-            continue
-        kid, x = each.get("kid"), each.get("x")
-        raw = _decode(x) if isinstance(x, str) else b""
-        if isinstance(kid, str) and len(raw) == ID_BYTES:
-            found[kid] = PublicKey(raw)
-    return found
+    try:
+        return read_jwk_set(document)
+    except ValueError as problem:
+        raise BadStatementError(str(problem)) from None
 
 
 def _statement(claims: Mapping[str, object], kid: str) -> AuditStatement:
@@ -97,29 +87,3 @@ def _statement(claims: Mapping[str, object], kid: str) -> AuditStatement:
     if len(digest) != ID_BYTES or count < 0:
         raise BadStatementError("the statement names no head")
     return AuditStatement(issuer=issuer, at=iat * 1000, head=AuditHead(count=count, digest=digest), kid=kid)
-
-
-def _object(data: bytes) -> dict[str, object]:
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError):
-        raise BadStatementError("a part of the statement is no JSON object") from None
-    if not isinstance(value, dict):
-        raise BadStatementError("a part of the statement is no JSON object")
-    return value
-
-
-def _unique(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
-    if len(dict(pairs)) != len(pairs):
-        raise ValueError("a name stands twice")
-    return dict(pairs)
-
-
-def _decode(text: str) -> bytes:
-    try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError):
-        raise BadStatementError("a part of the statement is not base64url") from None
-    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii") != text:
-        raise BadStatementError("a part of the statement is not canonical base64url")
-    return raw

@@ -58,7 +58,7 @@ class AuthService:
             wide_open=settings.auth.metrics_open,
         )
         self.application = HttpApplication(
-            self._endpoints(settings.body_limit),
+            self._endpoints(),
             guard=guard,
             clock=self.clock,
             tally_folder=tally_folder,
@@ -73,16 +73,12 @@ class AuthService:
             ),
         )
 
-    def _endpoints(self, body_limit: int) -> list[Endpoint | SocketEndpoint]:
+    def _endpoints(self) -> list[Endpoint | SocketEndpoint]:
         health = self.auth.health(self.clock.now_ms())
-        endpoints = [
+        return [
             *supervisor_endpoints(health),
             *self.auth.endpoints(health),
             *self._metrics.endpoints(embedded=True),
-        ]
-        return [
-            replace(each, body_limit=min(each.body_limit, body_limit)) if isinstance(each, Endpoint) else each
-            for each in endpoints
         ]
 
     def prepare(self) -> None:

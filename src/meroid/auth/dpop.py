@@ -8,8 +8,6 @@ thumbprint (RFC 7638), its claim `cnf.jkt`.
 Here is what can be judged without a memory; that a proof is used once is the store's part.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Mapping
@@ -21,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from meroid.auth.jws import InvalidTokenError, parse_object
 from meroid.errors import UnauthenticatedError
+from meroid.keys.jose import decode_base64url, encode_base64url, json_object, split_compact, thumbprint
 from meroid.keys.public import BadPublicKeyError, BadSignatureError, PublicKey, verify_signature
 
 PROOF_TYPE: Final = "dpop+jwt"
@@ -30,7 +28,6 @@ WINDOW_MS: Final = 60_000
 """How far `iat` may lie before or behind the clock here."""
 PROOF_CHARACTERS: Final = 4096
 
-_SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+")
 _JTI: Final = re.compile(r"[!-~]{8,256}")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _URL: Final = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?(/[!-~]*)?", re.IGNORECASE)
@@ -153,31 +150,22 @@ def read_proof(text: str) -> Proof:
     Raises:
         BadProofError: anything wrong with it by itself.
     """
-    segments = text.split(".") if len(text) <= PROOF_CHARACTERS and text.isascii() else ()
-    if len(segments) != 3:
-        raise BadProofError(f"a proof has three parts and at most {PROOF_CHARACTERS} characters")
     try:
-        header, claims = parse_object(_decode(segments[0])), parse_object(_decode(segments[1]))
-    except InvalidTokenError:
-        raise BadProofError("the proof's content is not a JSON object with unique names") from None
+        parts = split_compact(text, most=PROOF_CHARACTERS)
+        header, claims = json_object(decode_base64url(parts.header)), json_object(parts.payload)
+    except ValueError as problem:
+        raise BadProofError(f"this is no proof: {problem}") from None
     if header.keys() != {"typ", "alg", "jwk"} or header["typ"] != PROOF_TYPE:
         raise BadProofError("the header of a proof holds typ (dpop+jwt), alg and jwk, and nothing else")
     jwk = _texts(header["jwk"])
-    signed = f"{segments[0]}.{segments[1]}".encode("ascii")
     match header["alg"], jwk:
         case "EdDSA", {"kty": "OKP", "crv": "Ed25519", "x": x} if len(jwk) == 3:
-            _verify_ed25519(_field(x), signed, _decode(segments[2]))
+            _verify_ed25519(_field(x), parts.signed, parts.signature)
         case "ES256", {"kty": "EC", "crv": "P-256", "x": x, "y": y} if len(jwk) == 4:
-            _verify_p256(_field(x), _field(y), signed, _decode(segments[2]))
+            _verify_p256(_field(x), _field(y), parts.signed, parts.signature)
         case _:
             raise BadProofError("the key is no public Ed25519 key (EdDSA) and no P-256 key (ES256), and nothing else")
     return _proof(thumbprint(jwk), claims)
-
-
-def thumbprint(jwk: Mapping[str, str]) -> str:
-    """The RFC 7638 thumbprint of a key with its required members only: SHA-256, base64url."""
-    members = ",".join(f'"{name}":"{jwk[name]}"' for name in sorted(jwk))
-    return _encode(hashlib.sha256(f"{{{members}}}".encode("ascii")).digest())
 
 
 def is_thumbprint(text: object) -> bool:
@@ -187,7 +175,7 @@ def is_thumbprint(text: object) -> bool:
 
 def token_hash(token: str) -> str:
     """The claim `ath` for a token."""
-    return _encode(hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest())
+    return encode_base64url(hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest())
 
 
 def normal_url(url: str) -> str | None:
@@ -232,7 +220,10 @@ def _texts(value: object) -> dict[str, str]:
 
 
 def _field(text: str) -> bytes:
-    raw = _decode(text)
+    try:
+        raw = decode_base64url(text)
+    except ValueError:
+        raw = b""
     if len(raw) != _FIELD_BYTES:
         raise BadProofError("a coordinate of the key is not 32 bytes")
     return raw
@@ -255,18 +246,3 @@ def _verify_p256(x: bytes, y: bytes, signed: bytes, signature: bytes) -> None:
         key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(SHA256()))
     except (InvalidSignature, ValueError):
         raise BadProofError("the signature of the proof doesn't hold") from None
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
-
-
-def _decode(segment: str) -> bytes:
-    """Decode base64url; one byte string has one text only."""
-    try:
-        raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)) if _SEGMENT.fullmatch(segment) else b""
-    except (binascii.Error, ValueError):
-        raw = b""
-    if not raw or _encode(raw) != segment:
-        raise BadProofError("a part of the proof is not canonical base64url")
-    return raw

@@ -7,6 +7,7 @@ from typing import Final
 
 from meroid.errors import UnauthenticatedError
 from meroid.keys.canonical import tagged_hash
+from meroid.keys.jose import encode_base64url
 from meroid.keys.signer import Secret
 
 CODE_BYTES: Final = 16
@@ -30,7 +31,7 @@ def new_login_code() -> Secret:
 
 def show_login_code(code: Secret) -> str:
     """The code as it stands in a link: base64url without padding, 22 characters."""
-    return base64.urlsafe_b64encode(code.reveal()).rstrip(b"=").decode("ascii")
+    return encode_base64url(code.reveal())
 
 
 def login_code_hash(code: Secret) -> bytes:

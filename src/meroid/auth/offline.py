@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from meroid.auth.dpop import NOTHING_SHOWN, WINDOW_MS, BadProofError, Shown, check_key, verify_proof
-from meroid.auth.jws import InvalidTokenError, VerifyingKey, parse_token
-from meroid.auth.revocations import Feed, decode_base64url, read_feed
+from meroid.auth.jws import VerifyingKey, parse_token
+from meroid.auth.revocations import Feed, read_feed
 from meroid.auth.tokens import (
     AccessClaims,
     TokenRevokedError,
@@ -19,7 +19,7 @@ from meroid.auth.tokens import (
     check_expiry,
 )
 from meroid.errors import UnavailableError
-from meroid.keys.public import BadPublicKeyError, PublicKey
+from meroid.keys.jose import read_key_set
 
 KEYS_PATH: Final = "/auth/jwks.json"
 FEED_PATH: Final = "/auth/revocations"
@@ -100,7 +100,8 @@ class OfflineVerifier:
                 return
             self._asked_at = at
             try:
-                keys = _read_keys(self._get(KEYS_PATH))
+                published = read_key_set(json.loads(self._get(KEYS_PATH)))
+                keys = {kid: VerifyingKey(kid, each.checked()) for kid, each in published.items()}
                 feed = read_feed(self._get(FEED_PATH).decode("ascii"), keys, issuer=self._issuer)
             except Exception:  # noqa: BLE001 - the caller's HTTP may fail in any way; the feed's end decides
                 return
@@ -135,23 +136,3 @@ class _UsedProofs:
                 return False
             self._used[digest] = until
             return True
-
-
-def _read_keys(body: bytes) -> dict[str, VerifyingKey]:
-    """The Ed25519 keys of a JWK set; others are passed over (RFC 7517 §5)."""
-    listed = json.loads(body)["keys"]
-    keys = {}
-    for each in listed:
-        match each:
-            case {"kty": "OKP", "crv": "Ed25519", "kid": str() as kid, "x": str() as x}:
-                keys[kid] = VerifyingKey(kid, _public(x))
-            case _:
-                pass
-    return keys
-
-
-def _public(text: str) -> PublicKey:
-    try:
-        return PublicKey(decode_base64url(text)).checked()
-    except BadPublicKeyError:
-        raise InvalidTokenError("a published key is no Ed25519 key") from None

@@ -5,13 +5,12 @@ A JWS of type `revocations+jwt`, so it never counts as a token. Claims: `iss`, `
 (Unix seconds, whole minutes); `since` where earlier endings are left out.
 """
 
-import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey, parse_object
+from meroid.auth.jws import InvalidTokenError, SigningKey, VerifyingKey
+from meroid.keys.jose import compact_json, decode_base64url, json_object, split_compact
 from meroid.keys.public import BadSignatureError, verify_signature
 
 FEED_TYPE: Final = "revocations+jwt"
@@ -53,7 +52,7 @@ def sign_feed(feed: Feed, key: SigningKey) -> str:
     }
     if feed.since is not None:
         claims["since"] = feed.since
-    return key.state(json.dumps(claims, separators=(",", ":")).encode("ascii"), FEED_TYPE)
+    return key.state(compact_json(claims), FEED_TYPE)
 
 
 def read_feed(text: str, keys: Mapping[str, VerifyingKey], *, issuer: str) -> Feed:
@@ -62,17 +61,19 @@ def read_feed(text: str, keys: Mapping[str, VerifyingKey], *, issuer: str) -> Fe
     Raises:
         InvalidTokenError: it is none of this issuer.
     """
-    head, _, signature = text.rpartition(".")
-    header_text, _, claims_text = head.partition(".")
-    header = parse_object(decode_base64url(header_text))
+    try:
+        parts = split_compact(text, most=len(text))
+        header, claims = json_object(decode_base64url(parts.header)), json_object(parts.payload)
+    except ValueError as problem:
+        raise InvalidTokenError(f"this is no feed of revocations: {problem}") from None
     key = keys.get(str(header.get("kid")))
     if key is None or header != {"alg": "EdDSA", "typ": FEED_TYPE, "kid": key.kid}:
         raise InvalidTokenError("this is no feed of revocations, or its key isn't known")
     try:
-        verify_signature(key.public, head.encode("ascii"), decode_base64url(signature))
-    except (BadSignatureError, UnicodeEncodeError):
+        verify_signature(key.public, parts.signed, parts.signature)
+    except BadSignatureError:
         raise InvalidTokenError("the signature of the feed doesn't hold") from None
-    return _read(parse_object(decode_base64url(claims_text)), issuer)
+    return _read(claims, issuer)
 
 
 def _read(claims: Mapping[str, object], issuer: str) -> Feed:
@@ -94,15 +95,3 @@ def _times(value: object) -> dict[str, int]:
     if not isinstance(value, dict) or not all(isinstance(each, int) for each in value.values()):
         raise InvalidTokenError("the feed's lists are malformed")
     return value
-
-
-def decode_base64url(segment: str) -> bytes:
-    """The bytes of a text.
-
-    Raises:
-        InvalidTokenError: it is no base64url.
-    """
-    try:
-        return base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
-    except ValueError:
-        raise InvalidTokenError("a part of the feed is not base64url") from None

@@ -1,11 +1,16 @@
-"""What the programs that run a service have in common: log, refusals, the password of a first owner."""
+"""What the programs that run a service have in common: how they end, log, the password of a first owner."""
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from meroid.config.log_lines import LEVEL, configure_log
 from meroid.errors import InvalidInputError, MeroidError
+
+_REFUSED: Final = 1
+_INTERRUPTED: Final = 130
 
 
 class NoPasswordError(InvalidInputError):
@@ -13,6 +18,23 @@ class NoPasswordError(InvalidInputError):
 
     code = "no_password"
     next_step = "give the password in a file: --owner-password-file FILE, or - for stdin"
+
+
+def run_program(work: Callable[[], object]) -> int:
+    """Do the work of a program; its exit code is 0, 1 for a refusal, 130 for Ctrl-C."""
+    try:
+        work()
+    except MeroidError as error:
+        print_refusal(error)
+        return _REFUSED
+    except BrokenPipeError:
+        # who reads our output has gone; the interpreter would complain when it flushes at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _REFUSED
+    except KeyboardInterrupt:
+        print("\nerror: interrupted\nhint: run it again", file=sys.stderr)
+        return _INTERRUPTED
+    return 0
 
 
 def owner_password(owner: str | None, file: str | None) -> str:

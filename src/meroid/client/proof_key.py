@@ -4,9 +4,7 @@ It lies in a file of its own beside the token file: who copies the tokens alone,
 file or a browser, can do nothing with them. Who reads the whole folder has both.
 """
 
-import base64
 import hashlib
-import json
 import secrets
 from pathlib import Path
 from typing import Final, Self
@@ -15,6 +13,7 @@ import nacl.bindings
 
 from meroid.client.failures import BadClientFileError
 from meroid.client.private_file import read_private, write_private
+from meroid.keys.jose import compact_json, encode_base64url, public_jwk, thumbprint
 from meroid.keys.signer import Secret
 
 _SEED_BYTES: Final = 32
@@ -27,8 +26,8 @@ class ProofKey:
     def __init__(self, seed: Secret) -> None:
         """`seed`: 32 random bytes."""
         public, self._private = nacl.bindings.crypto_sign_seed_keypair(seed.reveal())
-        self._jwk = {"crv": "Ed25519", "kty": "OKP", "x": _encode(public)}
-        self.thumbprint = _encode(hashlib.sha256(_json(self._jwk)).digest())
+        self._jwk = public_jwk(public)
+        self.thumbprint = thumbprint(self._jwk)
 
     @classmethod
     def new(cls) -> Self:
@@ -55,10 +54,10 @@ class ProofKey:
             "iat": at_ms // 1000,
         }
         if token is not None:
-            claims["ath"] = _encode(hashlib.sha256(token.encode("ascii")).digest())
-        signed = f"{_encode(_json(header))}.{_encode(_json(claims))}"
+            claims["ath"] = encode_base64url(hashlib.sha256(token.encode("ascii")).digest())
+        signed = f"{encode_base64url(compact_json(header))}.{encode_base64url(compact_json(claims))}"
         whole = nacl.bindings.crypto_sign(signed.encode("ascii"), self._private)
-        return f"{signed}.{_encode(whole[: nacl.bindings.crypto_sign_BYTES])}"
+        return f"{signed}.{encode_base64url(whole[: nacl.bindings.crypto_sign_BYTES])}"
 
 
 class ProofKeyFile:
@@ -96,11 +95,3 @@ class ProofKeyFile:
         seed = secrets.token_bytes(_SEED_BYTES)
         write_private(self.path, seed.hex().encode("ascii"))
         return ProofKey(Secret(seed))
-
-
-def _json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

@@ -19,13 +19,12 @@ from meroid.keys.signer import Secret
 DEFAULT_ACCESS_S: Final = 3_600
 DEFAULT_REFRESH_S: Final = 30 * 24 * 3_600
 DEFAULT_BODY: Final = 1024 * 1024
-_SMALLEST_BODY: Final = 1024
+_BODY_BYTES: Final = (1024, limits.JSON_BODY.value)
+_LIFETIME_S: Final = (60, 365 * 24 * 3_600)
 _ISSUER: Final = re.compile(r"[ -=@-}]{1,256}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
-_SHORTEST_S: Final = 60
 SHORTEST_MOCK_SECRET: Final = 16
 _PUBLISHED_SECRET: Final = "Bearer test-auth-token"  # noqa: S105 - the original ships with it (`wire/auth.md` W1)
-_LONGEST_S: Final = 365 * 24 * 3_600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,13 +93,13 @@ def auth_settings(*tables: Mapping[str, Any]) -> AuthSettings:
         raise BadConfigError("jwt.issuer is 1 to 256 printable ASCII characters without > ? ~")
     return AuthSettings(
         issuer=issuer,
-        access_s=_lifetime(jwt, "access_token_expiry", DEFAULT_ACCESS_S),
-        refresh_s=_lifetime(jwt, "refresh_token_expiry", DEFAULT_REFRESH_S),
+        access_s=_number(jwt, "jwt", "access_token_expiry", DEFAULT_ACCESS_S, _LIFETIME_S),
+        refresh_s=_number(jwt, "jwt", "refresh_token_expiry", DEFAULT_REFRESH_S, _LIFETIME_S),
         near=_near(table_in(merged, "near")),
         node_host=_node_host(jwt),
-        bind_logins=_switch(jwt, "bind_logins"),
-        max_body=_body_size(table_in(merged, "security")),
-        metrics_open=_metrics_open(table_in(merged, "metrics")),
+        bind_logins=_switch(jwt, "jwt", "bind_logins"),
+        max_body=_number(table_in(merged, "security"), "security", "max_body_size", DEFAULT_BODY, _BODY_BYTES),
+        metrics_open=_switch(table_in(merged, "metrics"), "metrics", "open"),
         sign_up=_sign_up(merged),
         password=_password(table_in(merged, "user_password")),
         mock=_mock(table_in(merged, "development")),
@@ -130,40 +129,11 @@ def _merged(tables: tuple[Mapping[str, Any], ...]) -> dict[str, Any]:
     return merged
 
 
-def _lifetime(table: Mapping[str, Any], key: str, otherwise: int) -> int:
-    value = table.get(key, otherwise)
-    if not isinstance(value, int) or isinstance(value, bool) or not _SHORTEST_S <= value <= _LONGEST_S:
-        raise BadConfigError(f"jwt.{key} is a number of seconds from {_SHORTEST_S} to {_LONGEST_S}")
-    return value
-
-
-def _body_size(security: Mapping[str, Any]) -> int:
-    value = security.get("max_body_size", DEFAULT_BODY)
-    most = limits.JSON_BODY.value
-    if not isinstance(value, int) or isinstance(value, bool) or not _SMALLEST_BODY <= value <= most:
-        raise BadConfigError(f"security.max_body_size is a number of bytes from {_SMALLEST_BODY} to {most}")
-    return value
-
-
 def _node_host(jwt: Mapping[str, Any]) -> str | None:
     value = jwt.get("node_host", "")
     if not isinstance(value, str) or (value and not _HOST.fullmatch(value)):
         raise BadConfigError("jwt.node_host is a host name or an IP address, without a port")
     return value.lower() or None
-
-
-def _switch(jwt: Mapping[str, Any], key: str) -> bool:
-    value = jwt.get(key, False)
-    if not isinstance(value, bool):
-        raise BadConfigError(f"jwt.{key} is true or false")
-    return value
-
-
-def _metrics_open(table: Mapping[str, Any]) -> bool:
-    value = table.get("open", False)
-    if not isinstance(value, bool):
-        raise BadConfigError("metrics.open is true or false")
-    return value
 
 
 def _sign_up(table: Mapping[str, Any]) -> SignUpRules:
@@ -173,16 +143,15 @@ def _sign_up(table: Mapping[str, Any]) -> SignUpRules:
     default = DEFAULT_RULES
     return SignUpRules(
         policy=SignUp(policy),
-        max_accounts=_number(table, "max_accounts", "max_accounts", default.max_accounts, 1, 10_000_000),
-        per_hour=_number(table, "signups_per_hour", "signups_per_hour", default.per_hour, 1, 10_000),
+        max_accounts=_number(table, "", "max_accounts", default.max_accounts, (1, 10_000_000)),
+        per_hour=_number(table, "", "signups_per_hour", default.per_hour, (1, 10_000)),
     )
 
 
 def _password(table: Mapping[str, Any]) -> PasswordLength:
     default = DEFAULT_LENGTH
-    name = "user_password."
-    least = _number(table, "min_password_length", f"{name}min_password_length", default.least, 1, MOST_BYTES)
-    most = _number(table, "max_password_length", f"{name}max_password_length", default.most, 1, MOST_BYTES)
+    least = _number(table, "user_password", "min_password_length", default.least, (1, MOST_BYTES))
+    most = _number(table, "user_password", "max_password_length", default.most, (1, MOST_BYTES))
     if least > most:
         raise BadConfigError("user_password.min_password_length is more than max_password_length")
     return PasswordLength(least=least, most=most)
@@ -193,11 +162,9 @@ def _mock(table: Mapping[str, Any]) -> Secret | None:
 
     `mock_auth_require_header` means nothing here: the header is always required.
     """
-    enabled, value = table.get("enable_mock_auth", False), table.get("mock_auth_header_value", "")
-    if not isinstance(enabled, bool):
-        raise BadConfigError("development.enable_mock_auth is true or false")
-    if not enabled:
+    if not _switch(table, "development", "enable_mock_auth"):
         return None
+    value = table.get("mock_auth_header_value", "")
     if (
         not isinstance(value, str)
         or not value.isascii()
@@ -213,18 +180,28 @@ def _mock(table: Mapping[str, Any]) -> Secret | None:
     return Secret(value.encode("ascii"))
 
 
-def _number(table: Mapping[str, Any], key: str, name: str, otherwise: int, least: int, most: int) -> int:
+def _number(table: Mapping[str, Any], of: str, key: str, otherwise: int, bounds: tuple[int, int]) -> int:
+    """A whole number within its bounds, in the table that is called `of`."""
     value = table.get(key, otherwise)
-    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-        raise BadConfigError(f"{name} is a number from {least} to {most}")
+    if not isinstance(value, int) or isinstance(value, bool) or not bounds[0] <= value <= bounds[1]:
+        raise BadConfigError(f"{_named(of, key)} is a number from {bounds[0]} to {bounds[1]}")
     return value
 
 
+def _switch(table: Mapping[str, Any], of: str, key: str) -> bool:
+    """True or false, false where it isn't said, in the table that is called `of`."""
+    value = table.get(key, False)
+    if not isinstance(value, bool):
+        raise BadConfigError(f"{_named(of, key)} is true or false")
+    return value
+
+
+def _named(of: str, key: str) -> str:
+    return f"{of}.{key}" if of else key
+
+
 def _switched_off(table: Mapping[str, Any]) -> frozenset[str]:
-    for name, value in table.items():
-        if not isinstance(value, bool):
-            raise BadConfigError(f"providers.{name} is true or false")
-    return frozenset(name for name, value in table.items() if not value)
+    return frozenset(name for name in table if not _switch(table, "providers", name))
 
 
 def _near(table: Mapping[str, Any]) -> NearSettings:

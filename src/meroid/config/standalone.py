@@ -14,7 +14,6 @@ from meroid.config.service import ServiceSettings
 from meroid.config.tls import tls_files
 from meroid.config.toml_values import quoted
 
-DEFAULT_BODY_LIMIT: Final = 1024 * 1024
 MOST_WORKERS: Final = 64
 STORAGE_TYPES: Final = ("sqlite", "rocksdb", "memory")
 _MOCK_SECRET: Final = "development.mock_auth_header_value"  # noqa: S105 - the name of a key
@@ -28,7 +27,7 @@ KEYS: Final = (
     Key("trusted_proxies", Kind.TEXTS, ()),
     Key("cors.allow_all_origins", Kind.SWITCH, None),
     Key("cors.allowed_origins", Kind.TEXTS, ()),
-    Key("security.max_body_size", Kind.NUMBER, DEFAULT_BODY_LIMIT),
+    Key("security.max_body_size", Kind.NUMBER, DEFAULT_AUTH.max_body),
     Key("jwt.issuer", Kind.TEXT, DEFAULT_AUTH.issuer),
     Key("jwt.access_token_expiry", Kind.NUMBER, DEFAULT_AUTH.access_s),
     Key("jwt.refresh_token_expiry", Kind.NUMBER, DEFAULT_AUTH.refresh_s),
@@ -74,7 +73,6 @@ class StandaloneSettings(ServiceSettings):
     Attributes:
         config_file: the file that was read, if one was.
         any_origin: whether pages of every origin may call, where `allowed_origins` names none.
-        body_limit: most bytes of a body.
         workers: processes that answer.
         temporary: everything is forgotten at the end; `home` is made for the time between.
         wants_rocksdb: the file asks for a database that isn't ours, and gets ours.
@@ -83,7 +81,6 @@ class StandaloneSettings(ServiceSettings):
 
     config_file: Path | None = None
     any_origin: bool = True
-    body_limit: int = DEFAULT_BODY_LIMIT
     workers: int = 1
     temporary: bool = False
     wants_rocksdb: bool = False
@@ -144,9 +141,6 @@ def _settings(file: Path | None, layers: Layers) -> StandaloneSettings:
         tls=tls_files(layers.table, Path.cwd()),
         config_file=file,
         any_origin=get.switch("cors.allow_all_origins", otherwise=not origins) or "*" in origins,
-        body_limit=_within(
-            "security.max_body_size", get.number("security.max_body_size"), 1024, DEFAULT_BODY_LIMIT * 2
-        ),
         workers=_within("workers", get.number("workers"), 1, MOST_WORKERS),
         temporary=storage == "memory",
         wants_rocksdb=storage == "rocksdb",

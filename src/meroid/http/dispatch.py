@@ -22,7 +22,7 @@ from meroid.http.body import ClientGoneError, read_body
 from meroid.http.exchange import ApiRequest, ApiResponse, Written
 from meroid.http.guard import Guard, Watch, bearer_of, split_query
 from meroid.http.peers import Proxies
-from meroid.http.presented import Addresses, may_write
+from meroid.http.presented import HTTP_SCHEMES, Addresses, may_write
 from meroid.http.protection import protective
 from meroid.http.routes import SOCKET, Endpoint, Match, Public, RouteTable, SocketEndpoint
 from meroid.http.tally import NO_ROUTE, Tally
@@ -36,7 +36,6 @@ _FAULT: Final = 500
 _CALLER: Final = "meroid.caller"
 _REFUSE_SOCKET: Final = "websocket.http.response"
 _OF_PROXIES: Final = (b"x-forwarded-", b"x-original-")
-_HTTP_SCHEMES: Final = {"https": "https", "wss": "https"}
 _BODY_AHEAD: Final = frozenset({"content-length", "transfer-encoding"})
 _UNSENDABLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")  # RFC 9110 §5.5; ends of lines are counted
 
@@ -215,7 +214,7 @@ class Dispatcher:
             body=body,
             find_peer=find_peer,
             at=self._clock.now_ms(),
-            scheme=_HTTP_SCHEMES.get(scope.get("scheme", "http"), "http"),
+            scheme=HTTP_SCHEMES.get(scope.get("scheme", "http"), "http"),
             shown=self._addresses.shown(scope, headers, find_peer, proof),
         )
         judged_here = not isinstance(match.endpoint.needs, Public)

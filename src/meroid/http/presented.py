@@ -9,7 +9,8 @@ from meroid.auth.dpop import NOTHING_SHOWN, Shown, Target
 from meroid.auth.first_owner import Peer
 from meroid.http.peers import host_name, is_loopback_name
 
-_HTTP: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+HTTP_SCHEMES: Final = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+"""The scheme of the address that a client sees, by the one that the server knows."""
 _METHODS: Final = ("x-forwarded-method", "x-original-method")
 _URIS: Final = ("x-forwarded-uri", "x-original-uri")
 _SAYS_ANOTHER: Final = (*_METHODS, *_URIS)
@@ -45,7 +46,7 @@ class Addresses:
             scheme, host = scope.get("scheme", "http"), peer.host
             if host is None or not self._is_own(host):
                 return None
-        shown_scheme = _HTTP.get(scheme.lower())
+        shown_scheme = HTTP_SCHEMES.get(scheme.lower())
         if shown_scheme is None or not host:
             return None
         return Target(method=scope.get("method", "GET"), url=f"{shown_scheme}://{host}{path}")
@@ -67,7 +68,7 @@ def forwarded_target(headers: Mapping[str, str], peer: Peer, own: Target | None)
     method = _agreed(_one(headers, name) for name in _METHODS)
     uri = _agreed(headers.get(name) for name in _URIS) or ""  # a comma is no separator here
     scheme, host = _one(headers, "x-forwarded-proto"), _one(headers, "x-forwarded-host")
-    shown_scheme = _HTTP.get(scheme.lower()) if scheme else None
+    shown_scheme = HTTP_SCHEMES.get(scheme.lower()) if scheme else None
     if method is None or not uri.startswith("/") or shown_scheme is None or host is None:
         return None
     return Target(method=method.upper(), url=f"{shown_scheme}://{host}{uri}")

@@ -10,7 +10,7 @@ from meroid.access.principal import Principal
 from meroid.account.audit import Action, Actor, AuditEvent
 from meroid.auth.login_code import WrongLoginCodeError, login_code_hash, new_login_code, parse_login_code
 from meroid.auth.sign_up import SignUpRules
-from meroid.auth.throttle import KEEP_ATTEMPTS_MS, Failures, check_throttle, login_digest
+from meroid.auth.throttle import Failures, check_throttle, login_digest
 from meroid.auth.tokens import new_id
 from meroid.errors import ConflictError, ForbiddenError, InvalidInputError, NotFoundError, UnauthenticatedError
 from meroid.ids import AccountId
@@ -23,6 +23,7 @@ from meroid.service.ports.accounts import AccountRecord
 from meroid.service.ports.auth import RootKeyRecord
 from meroid.service.ports.login_links import LinkKind, LoginLinkRecord
 from meroid.service.ports.store import Store, Transaction
+from meroid.service.proofs import count_failure
 from meroid.service.revoking import check_fresh
 
 SHORTEST_MS: Final = 10 * 60_000
@@ -233,8 +234,7 @@ def find_open(store: Store, text: str, address: str, at: int) -> LoginLinkRecord
 
         def count(tx: Transaction) -> Failures:
             before = _failures(tx, digest, address)
-            tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS)
-            tx.auth.record_failure(digest, address, at=at)
+            count_failure(tx, digest, address, at)
             return before
 
         check_throttle(store.write(count), at)

@@ -9,7 +9,6 @@ from meroid.auth.first_owner import Peer
 from meroid.auth.methods import LoginAttempt, LoginMethod
 from meroid.auth.throttle import (
     KEEP_ADDRESSES_MS,
-    KEEP_ATTEMPTS_MS,
     LOGIN_WINDOW_MS,
     Failures,
     LoginThrottledError,
@@ -110,9 +109,7 @@ class Proofs:
 
         def count(tx: Transaction) -> Failures:
             before = failures_of(tx, claim, at)
-            tx.auth.forget_attempts(before=at - KEEP_ATTEMPTS_MS)
-            tx.auth.record_failure(claim.digest, claim.address, at=at)
-            tx.auth.evict_attempts(keep=limits.LOGIN_FAILURES.value)
+            count_failure(tx, claim.digest, claim.address, at)
             tx.auth.record_failing_address(claim.address, AddressCount(level=before.address + 1, last_failed_at=at))
             tx.auth.forget_failing_addresses(before=at - KEEP_ADDRESSES_MS, keep=limits.LOGIN_FAILURES.value)
             known = tx.auth.find_root_key(claim.method.name, claim.identifier)
@@ -126,6 +123,12 @@ class Proofs:
             return before
 
         check_throttle(self._store.write(count), at)
+
+
+def count_failure(tx: Transaction, digest: bytes, address: str, at: int) -> None:
+    """Count one more failure; where too many are kept the oldest goes."""
+    tx.auth.record_failure(digest, address, at=at)
+    tx.auth.evict_attempts(keep=limits.LOGIN_FAILURES.value)
 
 
 def failures_of(tx: Transaction, claim: Claim, at: int) -> Failures:

@@ -21,10 +21,10 @@ from meroid.auth.dpop import (
     Target,
     normal_url,
     read_proof,
-    thumbprint,
     verify_proof,
 )
 from meroid.client.proof_key import ProofKey
+from meroid.keys.jose import thumbprint
 from meroid.keys.signer import Secret
 
 NOW = 1_800_000_000_000

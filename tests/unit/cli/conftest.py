@@ -1,5 +1,6 @@
 """`meroctl` run in this process, with a home of its own and a real server to talk to."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -88,3 +89,8 @@ def meroctl(run: Meroctl, server: WireServer) -> Meroctl:
 def sent(server: WireServer, path: str) -> Asked:
     """The last request to this path."""
     return next(asked for asked in reversed(server.asked) if asked.path == path)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True

@@ -8,6 +8,7 @@ from tests.auth_world import LOCAL, MINUTE, OWNER, SECOND, START, AuthWorld, aut
 
 from meroid import limits
 from meroid.auth.first_owner import Peer
+from meroid.auth.login_code import WrongLoginCodeError
 from meroid.auth.methods import WrongCredentialsError
 from meroid.auth.throttle import FORGIVEN_EVERY_MS, FREE_FAILURES_OF_ADDRESS, LoginThrottledError
 
@@ -87,6 +88,17 @@ def test_a_flood_of_names_from_many_addresses_takes_bounded_room(
     assert world.store.read(lambda tx: tx.accounts.get(OWNER)) is not None
     guess(world, "later", peer=NEIGHBOUR, at=START + 60 * MINUTE)
     assert rows(world, "failing_addresses") == 1, "what is forgiven is forgotten"
+
+
+def test_a_flood_of_wrong_link_codes_from_many_addresses_takes_bounded_room(
+    world: AuthWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOGIN_FAILURES", limits.LOGIN_FAILURES._replace(value=20))
+    for number in range(60):
+        with pytest.raises(WrongLoginCodeError):
+            world.links.see("A" * 22, f"198.51.100.{number}", START + number)
+
+    assert rows(world, "login_attempts") <= 20 + 1  # and the one that succeeded
 
 
 def rows(world: AuthWorld, table: str) -> int:

@@ -8,20 +8,16 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from meroid.cli.mero_auth.checking import check, warnings
 from meroid.cli.mero_auth.grammar import DEFAULT_FILE, parser
 from meroid.cli.mero_auth.greeting import greet
 from meroid.cli.merod.keys import run_keys
 from meroid.cli.merod.prompt import ask_on_terminal
-from meroid.cli.service import log_to_stderr, owner_password, print_refusal
+from meroid.cli.service import log_to_stderr, owner_password, run_program
 from meroid.config import BadConfigError, StandaloneSettings, load_standalone, write_standalone
 from meroid.errors import ConflictError, MeroidError
 from meroid.vault.process import harden_process
-
-_REFUSED: Final = 1
-_INTERRUPTED: Final = 130
 
 
 class ServiceExistsError(ConflictError):
@@ -39,26 +35,18 @@ def main() -> int:
     arguments = parser().parse_args()
     harden_process()
     log_to_stderr(more=arguments.verbose > 0)
-    try:
-        if arguments.command == "init":
-            _init(arguments)
-        elif arguments.command == "check":
-            check(_load(arguments), as_json=arguments.json)
-        elif arguments.command == "keys":
-            run_keys(arguments, _load(arguments))
-        else:
-            _run(arguments)
-    except MeroidError as error:
-        print_refusal(error)
-        return _REFUSED
-    except BrokenPipeError:
-        # who reads our output has gone; the interpreter would complain when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _REFUSED
-    except KeyboardInterrupt:
-        print("\nerror: interrupted\nhint: run it again", file=sys.stderr)
-        return _INTERRUPTED
-    return 0
+    return run_program(lambda: _do(arguments))
+
+
+def _do(arguments: argparse.Namespace) -> None:
+    if arguments.command == "init":
+        _init(arguments)
+    elif arguments.command == "check":
+        check(_load(arguments), as_json=arguments.json)
+    elif arguments.command == "keys":
+        run_keys(arguments, _load(arguments))
+    else:
+        _run(arguments)
 
 
 def _load(arguments: argparse.Namespace) -> StandaloneSettings:

@@ -1,11 +1,9 @@
 """The program: prints, and talks to `app`."""
 
 import argparse
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 from meroid.cli.merod.account import run_account
 from meroid.cli.merod.fresh_home import fresh_home, recover_home
@@ -13,14 +11,10 @@ from meroid.cli.merod.grammar import meaningless, parser
 from meroid.cli.merod.greeting import greet, how_to_type
 from meroid.cli.merod.keys import run_keys
 from meroid.cli.merod.prompt import ask_on_terminal
-from meroid.cli.service import log_to_stderr, owner_password, print_refusal
+from meroid.cli.service import log_to_stderr, owner_password, run_program
 from meroid.config import CONFIG_FILE, DEFAULT_NAMESPACE, Settings, load_settings, write_config
-from meroid.errors import MeroidError
 from meroid.vault.process import harden_process
 from meroid.vault.store_keys import open_secret_store
-
-_REFUSED: Final = 1
-_INTERRUPTED: Final = 130
 
 
 def main() -> int:
@@ -28,31 +22,23 @@ def main() -> int:
     arguments = parser().parse_args()
     harden_process()
     log_to_stderr()
-    try:
-        home = Path(arguments.home).expanduser().absolute()
-        if arguments.command == "init":
-            _init(arguments, home)
-        elif arguments.command == "account":
-            run_account(
-                arguments,
-                existing=lambda: load_settings(home, arguments.node_name),
-                fresh=lambda: _fresh_settings(arguments, home / arguments.node_name),
-            )
-        elif arguments.command == "keys":
-            run_keys(arguments, load_settings(home, arguments.node_name))
-        else:
-            _run(arguments, home)
-    except MeroidError as error:
-        print_refusal(error)
-        return _REFUSED
-    except BrokenPipeError:
-        # who reads our output has gone; the interpreter would complain when it flushes at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _REFUSED
-    except KeyboardInterrupt:
-        print("\nerror: interrupted\nhint: run it again", file=sys.stderr)
-        return _INTERRUPTED
-    return 0
+    return run_program(lambda: _do(arguments))
+
+
+def _do(arguments: argparse.Namespace) -> None:
+    home = Path(arguments.home).expanduser().absolute()
+    if arguments.command == "init":
+        _init(arguments, home)
+    elif arguments.command == "account":
+        run_account(
+            arguments,
+            existing=lambda: load_settings(home, arguments.node_name),
+            fresh=lambda: _fresh_settings(arguments, home / arguments.node_name),
+        )
+    elif arguments.command == "keys":
+        run_keys(arguments, load_settings(home, arguments.node_name))
+    else:
+        _run(arguments, home)
 
 
 def _init(arguments: argparse.Namespace, home: Path) -> None:
