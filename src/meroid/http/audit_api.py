@@ -61,12 +61,11 @@ class AuditApi:
         limit = _number(query, "limit", shapes.PAGE)
         if not 1 <= limit <= shapes.PAGE_MOST:
             raise BadFilterError(f"limit is 1 to {shapes.PAGE_MOST}")
-        wanted = _filter(query)
+        after, wanted = _number(query, "after", 0), _filter(query)
         if request.flag("latest"):
             found = self._audit.latest(request.principal, wanted, limit=limit)
             more = False
         else:
-            after = _number(query, "after", 0)
             found = self._audit.page(request.principal, wanted, after=after, limit=limit)
             more = len(found) == limit
         data = shapes.AuditPageData(

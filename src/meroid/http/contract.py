@@ -86,8 +86,12 @@ def contract_of(handler: Callable[..., ApiResponse]) -> Contract | None:
     return found if isinstance(found, Contract) else None
 
 
-FLAG: Final[Mapping[str, Any]] = {"type": "string", "enum": ["true", "false", "1", "0"], "default": "false"}
-"""A field of the query that is true or false."""
+FLAG: Final[Mapping[str, Any]] = {
+    "type": "string",
+    "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|1|0)$",
+    "default": "false",
+}
+"""A field of the query that is true or false, in any letter case."""
 
 READS: Final = "context_not_found"
 """Codes of operations that read in one context."""

@@ -49,7 +49,17 @@ def test_pages_and_filters(node: ServedNode) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["limit=0", "limit=1001", "limit=x", "after=-1", "after=99999999999999999999", "since=1.5", "until=", "action=%00"],
+    [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "after=-1",
+        "latest=true&after=-1",
+        "after=99999999999999999999",
+        "since=1.5",
+        "until=",
+        "action=%00",
+    ],
 )
 def test_a_query_that_makes_no_sense_is_refused(node: ServedNode, query: str) -> None:
     got = node.ask("GET", f"/admin/audit?{query}")
